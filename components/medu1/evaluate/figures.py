@@ -1,0 +1,23 @@
+"""How the decision and the report write numbers: shares as percent, differences in points, p-values."""
+
+NOTHING = "\N{EN DASH}"
+
+
+def percent(share: float | None) -> str:
+    """0.612 as 61.2%; a dash where there is nothing to say."""
+    return NOTHING if share is None else f"{share:.1%}"
+
+
+def points(difference: float) -> str:
+    """0.282 as +28.2."""
+    return f"{100 * difference:+.1f}"
+
+
+def p_value(p: float) -> str:
+    """0.0213 as 0.021; tiny values by their bound."""
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.001 else f"{p:.3f}"
+
+
+def p_is(p: float) -> str:
+    """In a sentence: `p = 0.021`, `p < 0.0001`."""
+    return f"p {p_value(p)}" if p < 0.0001 else f"p = {p_value(p)}"

@@ -1,0 +1,215 @@
+"""Every knob of the chain: one frozen section a step, none with a default in code.
+
+`params.yaml` is the complete list, so a missing key is an error as much as an unknown one, and the nearest known name
+is part of the message. Below this door a section travels as one canonical JSON string (a kfp dict turns 7 into 7.0).
+"""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from medu1.errors import Stop
+from medu1.question import Family, Frozen
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, lt=1)]  # a learning rate or a significance level
+
+
+class Section(Frozen):
+    """One step's parameters."""
+
+    def canonical(self) -> str:
+        """Sorted keys, no spaces: equal parameters are equal strings."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `canonical` writes. Raises Stop naming the key that is wrong."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise _explained(error, cls, cls.__name__.lower()) from None
+
+
+class Base(Section):
+    """The built-in tiny model: its size and its short supervised warm start. Another `train.base_model` reads none."""
+
+    vocabulary: Annotated[int, Field(ge=300, le=65536)]  # tokenizer entries, tags included
+    hidden: Positive  # width of the residual stream
+    layers: Positive
+    heads: Positive
+    steps: Positive  # optimizer steps of the warm start
+    batch: Positive  # demonstrations a step
+    learning_rate: Rate
+    guesses: Fraction  # demonstrations that answer blindly instead of working the answer out
+    seed: int
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.hidden % (2 * self.heads):
+            raise ValueError("hidden must be a multiple of 2 x heads")
+        return self
+
+
+class Prepare(Section):
+    """What the questions are and which of them train, select and judge."""
+
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]  # "builtin" or FORMAT:PATH, such as medquad:medquad.jsonl
+    calculators: tuple[str, ...]  # built-in calculators asked about; empty: all of them
+    max_rows_per_source: Positive | None  # None: all rows
+    max_prompt_tokens: Positive  # longer prompts are counted, listed and left out
+    validation: Fraction  # share of groups, where a source declares no split
+    test: Fraction
+    seed: int  # of the split by group
+    dvc_remote: str  # where the raw bytes are pulled from; "": they are rebuilt
+
+    @model_validator(mode="after")
+    def _leaves_something_to_train_on(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation + test must stay below 1, or nothing is left to train on")
+        return self
+
+
+class Scoring(Section):
+    """The one grader's settings, read by audit, train and evaluate alike."""
+
+    free_text_threshold: Fraction  # token-F1 or ROUGE-L F at which a free text counts as right
+
+
+class Audit(Section):
+    """How hackable a reward may be before training is refused."""
+
+    max_false_accept: Fraction  # of degenerate answers, a battery item and source
+    max_false_reject: Fraction  # of golds by their own grader, a source
+
+
+class Rewards(Section):
+    """Weights of the reward's parts; read by training only."""
+
+    correct: Annotated[float, Field(ge=0)]
+    format: Annotated[float, Field(ge=0)]
+    length: Annotated[float, Field(ge=0)]  # x closeness to the budget, only when right
+    overlong: Annotated[float, Field(ge=0)]  # x soft overlong punishment in [-1, 0]
+
+    @model_validator(mode="after")
+    def _rewards_something(self) -> Self:
+        if not self.correct:
+            raise ValueError("correct must be above 0: nothing else makes an answer right")
+        return self
+
+
+class Train(Section):
+    """GRPO."""
+
+    base_model: str  # "builtin", a Hugging Face id or a local folder
+    revision: str  # of a Hugging Face id; "": the newest, resolved to a commit before anything runs
+    seed: int
+    steps: Positive  # optimizer steps
+    prompts_per_step: Positive
+    group_size: Annotated[int, Field(ge=2)]  # completions a prompt
+    learning_rate: Rate
+    beta: Annotated[float, Field(ge=0)]  # KL coefficient
+    epsilon_high: Annotated[float, Field(gt=0)]  # upper clip
+    loss_type: Literal["dapo", "dr_grpo", "grpo", "bnpo"]
+    scale_rewards: Literal["group", "batch", "none"]
+    temperature: Annotated[float, Field(gt=0)]
+    max_completion_tokens: Positive
+    families: Annotated[tuple[Family, ...], Field(min_length=1)]  # all three: mixed training; one: per-task training
+    save_every: Positive  # steps between checkpoints
+    rewards: Rewards
+
+
+class Evaluate(Section):
+    """Greedy decoding on frozen questions."""
+
+    max_completion_tokens: Positive
+    batch: Positive
+    confidence: Rate  # of the intervals
+    completions_shown: Positive  # rows of the completions table and samples in the report
+
+
+class Decide(Section):
+    """When a candidate may be registered."""
+
+    min_gain: Annotated[float, Field(ge=-1, le=1)]  # a share: the paired difference's lower bound must exceed it
+    alpha: Rate  # significance level of the paired test and of the veto a family
+
+
+class Registry(Section):
+    """Where an accepted model goes."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$")]
+
+
+class Params(Frozen):
+    """All sections, as `params.yaml` writes them."""
+
+    base: Base
+    prepare: Prepare
+    scoring: Scoring
+    audit: Audit
+    train: Train
+    evaluate: Evaluate
+    decide: Decide
+    registry: Registry
+
+    @classmethod
+    def read(cls, data: object, where: str = "params.yaml") -> "Params":
+        """Check a parsed file. Raises Stop that names every wrong key and the nearest right one."""
+        if not isinstance(data, Mapping):
+            raise Stop(f"{where} is not a mapping of sections.", next_step="Start from the file in the repository.")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise _explained(error, cls, where) from None
+
+
+def overridden(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of `data` with dotted keys set, such as {"train.seed": 1}; unknown keys are left for `read` to refuse."""
+    copy: dict[str, Any] = json.loads(json.dumps(data))
+    for dotted, value in settings.items():
+        *path, last = dotted.split(".")
+        place = copy
+        for key in path:
+            inner = place.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise Stop(f"--set {dotted}: {key} is a value, not a section.", next_step="Write section.key=value.")
+            place = inner
+        place[last] = value
+    return copy
+
+
+def _explained(error: ValidationError, model: type[BaseModel], where: str) -> Stop:
+    lines = [_line(problem, model) for problem in error.errors()]
+    return Stop(f"{where}: " + "; ".join(lines) + ".", next_step="Correct the parameter and run again.")
+
+
+def _line(problem: Any, model: type[BaseModel]) -> str:
+    path = [str(part) for part in problem["loc"]]
+    dotted = ".".join(path)
+    match problem["type"]:
+        case "missing":
+            return f"{dotted} is missing"
+        case "extra_forbidden":
+            nearest = difflib.get_close_matches(path[-1], _keys(model, path[:-1]), n=1, cutoff=0.0)
+            return f"{dotted} is not a parameter; the nearest is {'.'.join([*path[:-1], *nearest])}"
+        case _:
+            message = problem["msg"].removeprefix("Value error, ")
+            return (
+                f"{dotted or 'value'} = {problem['input']!r}: {message}"
+                if not isinstance(problem["input"], dict)
+                else f"{dotted}: {message}"
+            )
+
+
+def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    for key in path:
+        inner = model.model_fields[key].annotation
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
+        model = inner
+    return list(model.model_fields)

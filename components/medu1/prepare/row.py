@@ -1,0 +1,110 @@
+"""A row of a raw file on its way to a question: every fault names its file, its place and its field.
+
+Readers go on past a malformed row, so that one run tells of all of them; who asked for the file refuses it afterwards.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from medu1.question import Frozen, Question
+
+T = TypeVar("T")
+
+
+class Malformed(Frozen):
+    """One row that is no question. `place` is a line of a text file or a key path of a JSON file."""
+
+    file: str
+    place: str
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, {self.place}, field {self.field}: {self.reason}"
+
+
+class Asked(NamedTuple):
+    """A question and where it stands."""
+
+    question: Question
+    file: str
+    place: str
+
+
+class Reading(NamedTuple):
+    """What one file holds."""
+
+    asked: list[Asked]
+    malformed: list[Malformed]
+
+
+class WrongField(Exception):
+    """A field that is absent or not what its format says."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field, self.reason = field, reason
+        super().__init__(f"{field}: {reason}")
+
+
+class Fields:
+    """The fields of one row, taken out by name and kind. Every method raises WrongField."""
+
+    def __init__(self, row: object) -> None:
+        if not isinstance(row, Mapping):
+            raise WrongField("(row)", f"is {type(row).__name__}, not a mapping of fields")
+        self.row = row
+
+    def text(self, name: str) -> str:
+        """A text that is not blank, without the space around it."""
+        value = self.row.get(name)
+        if value is None:
+            raise WrongField(name, "is missing")
+        if not isinstance(value, str):
+            raise WrongField(name, f"is {type(value).__name__}, not text")
+        if not value.strip():
+            raise WrongField(name, "is empty")
+        return value.strip()
+
+    def number(self, name: str) -> float:
+        """A finite decimal."""
+        text = self.text(name)
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise WrongField(name, f"{text!r} is not a number")
+        return number
+
+    def whole(self, name: str) -> int:
+        """A whole number, also where it is written 3.0."""
+        number = self.number(name)
+        if not number.is_integer():
+            raise WrongField(name, f"{self.text(name)!r} is not a whole number")
+        return int(number)
+
+
+def collected(path: Path, rows: Iterable[tuple[str, T]], make: Callable[[T], Question]) -> Reading:
+    """A question from each (place, row), and every row that makes none."""
+    reading = Reading([], [])
+    for place, row in rows:
+        try:
+            reading.asked.append(Asked(make(row), path.name, place))
+        except WrongField as error:
+            reading.malformed.append(_malformed(path, place, error.field, error.reason))
+        except ValidationError as error:
+            reading.malformed.append(_malformed(path, place, *_first(error)))
+    return reading
+
+
+def _malformed(path: Path, place: str, field: str, reason: str) -> Malformed:
+    return Malformed(file=path.name, place=place, field=field, reason=reason)
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    problem = error.errors()[0]
+    return ".".join(map(str, problem["loc"])) or "(row)", problem["msg"].removeprefix("Value error, ")

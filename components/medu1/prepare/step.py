@@ -1,0 +1,171 @@
+"""The step prepare: raw rows in, four splits and the demonstrations out, and a report of what became of every row.
+
+One malformed row refuses the lot, after all of them are named: a benchmark with rows missing is another benchmark. The
+demonstrations are always built-in and never capped, so that the tiny base is the same whatever it is trained on later.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medu1 import dataset, record
+from medu1.errors import Stop
+from medu1.manifest import DatasetManifest, TokenizerManifest
+from medu1.params import Prepare
+from medu1.prepare import rawdata
+from medu1.prepare.prompt_length import lengths
+from medu1.prepare.rawdata import Digests
+from medu1.prepare.report import PrepareReport, SourceRows
+from medu1.prepare.row import Reading
+from medu1.prepare.selection import Selection, select
+from medu1.prepare.sources import BUILTIN, Source, file_digest, parse, read
+from medu1.question import Question
+from medu1.stage import Output, Stage, fetch, produce
+
+REPORT = "report.json"
+SHOWN = 20  # malformed rows named in the error; the report names all
+
+Readings = Mapping[Source, Reading]
+
+
+def run(prepare: str, data: str, tokenizer: str, code: str) -> str:
+    """The step as the chain calls it: JSON in, JSON out."""
+    manifest = TokenizerManifest.model_validate_json(tokenizer)
+    return prepared(Prepare.parse(prepare), Digests.parse(data), manifest, code).text()
+
+
+def prepared(params: Prepare, data: Digests, tokenizer: TokenizerManifest, code: str) -> DatasetManifest:
+    """The dataset of these parameters, raw bytes and tokenizer, made once. Raises Stop that names every bad row."""
+    sources = [parse(entry) for entry in params.sources]
+    inputs = {"tokenizer": tokenizer.digest, "data": data.pin, **_files(sources, data)}
+
+    def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
+        readings = _read(params, sources, data, folder / "raw")
+        report = _report(params, sources, readings, data)
+        _refuse_malformed(stage, folder, report)
+        vocabulary = fetch(tokenizer.key, stage.workspace).folder
+        selection = select(
+            [asked.question for source in dict.fromkeys(sources) for asked in readings[source].asked],
+            _demonstrations(readings),
+            params,
+            lambda questions: lengths(vocabulary, questions, stage.progress),
+        )
+        return _written(stage, folder, selection, report.after(selection))
+
+    return _manifest(produce("prepare", _identity(params, sources), inputs, code, make), data)
+
+
+def _files(sources: Sequence[Source], data: Digests) -> dict[str, str]:
+    """The digests of the source files in order: where a file lies is not part of an identity."""
+    files = [source for source in sources if source.path]
+    if unknown := [source.path for source in files if source.path not in data.files]:
+        raise Stop(
+            f"prepare.sources names {unknown[0]}, whose digest is not among those of the raw data.",
+            "Without it nothing could tell when the file changes.",
+            "Start the chain with medu1 run, which takes the digests.",
+        )
+    return {f"source {number} ({file.format})": data.files[file.path] for number, file in enumerate(files, start=1)}
+
+
+def _identity(params: Prepare, sources: Sequence[Source]) -> dict[str, Any]:
+    """The parameters that change the result; where the bytes come from does not."""
+    named = params.model_dump(mode="json", exclude={"dvc_remote"})
+    return {**named, "sources": [source.format for source in sources]}
+
+
+def _manifest(output: Output, data: Digests) -> DatasetManifest:
+    facts = output.record.facts
+    return DatasetManifest(
+        key=output.key, digest=facts["digest"], frozen=facts["frozen"], rows=facts["rows"], data=data.identity()
+    )
+
+
+def _read(params: Prepare, sources: Sequence[Source], data: Digests, into: Path) -> Readings:
+    """Every row of the pinned bytes and of the files, whose digests must still be those the run was started with."""
+    raw = rawdata.obtain(data.pin, params.dvc_remote, into)
+    readings = read(sources, raw, params.calculators)
+    shutil.rmtree(into)
+    for source in sources:
+        if source.path and file_digest(Path(source.path)) != data.files[source.path]:
+            raise Stop(f"{source.path} changed since the run was started.", next_step="Run again.")
+    return readings
+
+
+def _demonstrations(readings: Readings) -> list[Question]:
+    asked = (row.question for row in readings[BUILTIN].asked)
+    return [question for question in asked if question.split == "train" and question.rationale]
+
+
+def _report(params: Prepare, sources: Sequence[Source], readings: Readings, data: Digests) -> PrepareReport:
+    return PrepareReport(
+        sources=tuple(
+            SourceRows(
+                entry=str(source),
+                digest=data.files[source.path] if source.path else data.pin,
+                read=len(readings[source].asked) + len(readings[source].malformed),
+                malformed=len(readings[source].malformed),
+            )
+            for source in dict.fromkeys(sources)
+        ),
+        seed=params.seed,
+        max_prompt_tokens=params.max_prompt_tokens,
+        max_rows_per_source=params.max_rows_per_source,
+        malformed=tuple(row for reading in readings.values() for row in reading.malformed),
+    )
+
+
+def _refuse_malformed(stage: Stage, folder: Path, report: PrepareReport) -> None:
+    if not report.malformed:
+        return
+    _log_report(stage, folder, report)
+    named = "; ".join(map(str, report.malformed[:SHOWN]))
+    more = len(report.malformed) - SHOWN
+    raise Stop(
+        f"{len(report.malformed)} of {report.read} rows cannot be read. {named}"
+        + (f"; and {more} more." if more > 0 else "."),
+        f"{REPORT} of the run {stage.run} names every one.",
+        "Correct the rows or fetch the file again, and run again.",
+    )
+
+
+def _log_report(stage: Stage, folder: Path, report: PrepareReport) -> None:
+    record.write_text(folder / REPORT, report.model_dump_json(indent=1) + "\n")
+    stage.tracking.artifact(stage.run, folder / REPORT)
+
+
+def _written(stage: Stage, folder: Path, selection: Selection, report: PrepareReport) -> dict[str, Any]:
+    """Write the dataset, tell of it, and give the facts of its record."""
+    rows = {split: report.rows().get(split, 0) for split in dataset.SPLITS}
+    for split in dataset.SPLITS:
+        dataset.write(folder, split, (question for question in selection.kept if question.split == split))
+    dataset.write(folder, dataset.DEMONSTRATIONS, selection.demonstrations)
+    frozen = dataset.frozen_digest(question for question in selection.kept if question.split in ("test", "ood"))
+    digest = record.content_digest(folder)  # the report, which names paths, is not there yet
+    _log_report(stage, folder, report)
+    _log(stage, digest, rows, report)
+    return {"digest": digest, "frozen": frozen, "rows": rows, "demonstrations": report.demonstrations}
+
+
+def _log(stage: Stage, digest: str, rows: Mapping[str, int], report: PrepareReport) -> None:
+    entries = ", ".join(source.entry for source in report.sources)
+    stage.tracking.dataset(stage.run, "medu1", digest, entries, rows, "training")
+    too_long, over_cap = sum(report.too_long.values()), sum(report.over_cap.values())
+    kept = sum(rows.values())
+    stage.metrics(
+        {
+            **{f"rows/{split}": count for split, count in rows.items()},
+            "rows/read": report.read,
+            "rows/kept": kept,
+            "rows/too_long": too_long,
+            "rows/over_cap": over_cap,
+            "rows/duplicates": len(report.duplicates),
+            "rows/demonstrations": report.demonstrations,
+        }
+    )
+    stage.note(
+        f"kept {kept:,} of {kept + too_long + over_cap + len(report.duplicates):,} questions; "
+        f"{too_long:,} prompts longer than {report.max_prompt_tokens} tokens left out, {over_cap:,} over the cap, "
+        f"{len(report.duplicates):,} asked in another split"
+    )
+    stage.note(", ".join(f"{split} {count:,}" for split, count in rows.items()))

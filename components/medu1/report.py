@@ -1,0 +1,121 @@
+"""What evaluate found out: plain figures that decide, register and the command line read.
+
+A row is one model on one slice of one frozen set; a comparison pairs the candidate with the base or the champion on
+the same questions. Unscorable verdicts are counted beside a row, never inside its accuracy: the question is at fault.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from medu1.question import Frozen
+
+NAME = "report.json"
+
+Role = Literal["base", "candidate", "champion"]
+Incumbent = Literal["base", "champion"]
+SetName = Literal["test", "ood"]
+Slice = Literal["all", "family", "source", "topic"]
+
+WHOLE = "all"  # the name of the one slice of kind "all"
+
+
+class Judged(Frozen):
+    """A model that answered; a champion is listed only where its weights are neither the base's nor the candidate's."""
+
+    role: Role
+    weights: str  # digest
+    base: str  # what it descends from: builtin, a hub id or a folder; "" where the registry's entry does not say
+    revision: str
+
+
+class Row(Frozen):
+    """Accuracy of one model on one slice, with its Wilson interval."""
+
+    role: Role
+    set: SetName
+    slice: Slice
+    name: str
+    n: int  # scored questions
+    correct: int
+    unscorable: int  # beside n
+    accuracy: float | None  # share of n; None where nothing could be scored
+    low: float
+    high: float
+
+
+class Comparison(Frozen):
+    """The candidate against an incumbent on the scored questions both answered; shares, not points."""
+
+    against: Incumbent
+    set: SetName
+    slice: Slice
+    name: str
+    n: int  # pairs
+    gained: int  # wrong before, right now
+    lost: int  # right before, wrong now
+    difference: float  # (gained - lost) / n
+    low: float  # bootstrap clustered by group
+    high: float
+    p: float  # exact McNemar, two-sided
+    p_holm: float  # corrected over the slices of the same kind
+
+
+class Conduct(Frozen):
+    """How one model writes on one set; counts of questions, means in tokens."""
+
+    role: Role
+    set: SetName
+    n: int  # questions asked
+    truncated: int  # cut off by the token limit
+    malformed: int  # not the method's format
+    unanswered: int  # no answer could be extracted
+    unscorable: int
+    tokens_right: float | None  # mean length of right responses; None where there are none
+    tokens_wrong: float | None
+
+
+class Report(Frozen):
+    """One evaluation: who answered what under which protocol, and how well."""
+
+    models: tuple[Judged, ...]
+    frozen: str  # digest of the frozen test and out-of-distribution sets
+    questions: dict[SetName, int]  # asked of every model
+    confidence: float  # of every interval
+    max_completion_tokens: int
+    batch: int
+    versions: dict[str, str]  # of the packages that decoded
+    rows: tuple[Row, ...]
+    comparisons: tuple[Comparison, ...]
+    conduct: tuple[Conduct, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Report":
+        """The report of an evaluation folder."""
+        return cls.model_validate_json((folder / NAME).read_bytes())
+
+    def model(self, role: Role) -> Judged | None:
+        """The model in a role; None where nobody holds it."""
+        return next((model for model in self.models if model.role == role), None)
+
+    def row(self, role: Role, set_: SetName, slice_: Slice = "all", name: str = WHOLE) -> Row | None:
+        """One model on one slice; None where the slice has no questions."""
+        return next((r for r in self.rows if (r.role, r.set, r.slice, r.name) == (role, set_, slice_, name)), None)
+
+    def comparison(
+        self, against: Incumbent, set_: SetName, slice_: Slice = "all", name: str = WHOLE
+    ) -> Comparison | None:
+        """The candidate against an incumbent on one slice; None where either has no scored question in it."""
+        wanted = (against, set_, slice_, name)
+        return next((c for c in self.comparisons if (c.against, c.set, c.slice, c.name) == wanted), None)
+
+    def names(self, set_: SetName, slice_: Slice) -> list[str]:
+        """The names of a kind of slice in a set, in the report's order."""
+        return list(dict.fromkeys(row.name for row in self.rows if (row.set, row.slice) == (set_, slice_)))
+
+
+class Decision(Frozen):
+    """Whether the candidate may be registered, and why."""
+
+    passed: bool
+    reasons: tuple[str, ...]  # sentences with the numbers
+    incumbent: str  # "base" or "version N"

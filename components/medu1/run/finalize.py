@@ -1,0 +1,13 @@
+"""How a run ends, whatever happened: no MLflow run of its tree stays open, and only runs medu1 made are closed."""
+
+from medu1.tracking import PARENT, Status, Tracking
+from medu1.workspace import Workspace
+
+
+def finalize(state: str) -> None:
+    """Close what is open in this run's tree, children first, by kfp's final state of the chain."""
+    tracking = Tracking(Workspace.from_environment())
+    status: Status = "FINISHED" if state == "SUCCEEDED" else "FAILED"
+    running = [run for run in tracking.tree() if run.info.status == "RUNNING"]
+    for run in sorted(running, key=lambda run: PARENT not in run.data.tags):
+        tracking.close(run.info.run_id, status)

@@ -1,0 +1,18 @@
+"""Words that deny what they stand with: one list for every gold kind."""
+
+import re
+from typing import Final
+
+NEGATORS: Final = frozenset(
+    {"not", "no", "never", "neither", "nor", "none", "nothing", "nobody", "without", "non", "unlikely"}
+    | {"false", "incorrect", "untrue", "wrong", "except"}
+)
+_DENIES = re.compile(
+    r"\b(?:not|never|neither|cannot|unlikely|false|incorrect|untrue|wrong|except|(?:is|was|does|can|do|are)n['\u2019]?t)\b",
+    re.IGNORECASE,
+)
+
+
+def denies(answer: str) -> bool:
+    """True where a figure or a date is given only to be denied ("not 12", "it is false that ...")."""
+    return _DENIES.search(answer) is not None

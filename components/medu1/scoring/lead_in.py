@@ -1,0 +1,15 @@
+"""The words a model puts before an answer ("The correct answer is: ..."), which are no part of it."""
+
+import re
+
+_LEAD_IN = re.compile(
+    r"(?:(?:so|thus|therefore|hence),? )?(?:the |my )?(?:(?:final|correct|best|right|most (?:likely|appropriate)) )*"
+    r"(?:answer|option|choice)\b(?: (?:is|was|would be|should be))?\s?[:=]?\s*",
+    re.IGNORECASE,
+)
+
+
+def without_lead_in(answer: str) -> str:
+    """The answer after its lead-in; the answer itself where nothing follows or there is none."""
+    found = _LEAD_IN.match(answer)
+    return answer[found.end() :] or answer if found else answer

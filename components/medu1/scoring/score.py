@@ -1,0 +1,88 @@
+"""The grader: training rewards, evaluation and the reward audit all call `score`, so that none has a second opinion."""
+
+import logging
+
+from medu1.budget import LengthBudget
+from medu1.completion import Completion
+from medu1.question import Choice, Date, FreeText, Integer, Number, Question, WeeksDays
+from medu1.scoring.answer import Extracted, extract, format_ok
+from medu1.scoring.choice import judge_choice
+from medu1.scoring.dates import judge_date, judge_weeks_days
+from medu1.scoring.free_text import has_words, judge_free_text
+from medu1.scoring.grading import DEFAULT_GRADING, Grading
+from medu1.scoring.length import closeness
+from medu1.scoring.number import judge_integer, judge_number, lies_within_limits
+from medu1.scoring.verdict import Judgement, Reason, Verdict, wrong
+
+_log = logging.getLogger(__name__)
+_MALFORMED_GOLD = Judgement(None, Reason.UNSCORABLE)
+
+
+def score(
+    question: Question,
+    completion: Completion,
+    budget: LengthBudget | None = None,
+    settings: Grading = DEFAULT_GRADING,
+) -> Verdict:
+    """The verdict on one completion. Never raises: a fault of the grader itself is logged and unscorable."""
+    try:
+        return _verdict(question, completion, budget, settings)
+    except Exception:
+        _log.exception("the grader failed on question %s", question.id)
+        return Verdict(question_id=question.id, format_ok=False, answer=None, correct=None, reason=Reason.UNSCORABLE)
+
+
+def judge(question: Question, answer: str, settings: Grading = DEFAULT_GRADING) -> Judgement:
+    """The judgement on an answer already taken out of its tags."""
+    match question.gold:
+        case Choice() as gold:
+            return judge_choice(answer, question.options, gold)
+        case Number() as gold:
+            return judge_number(answer, gold, settings.number_tolerance)
+        case Integer() as gold:
+            return judge_integer(answer, gold)
+        case Date() as gold:
+            return judge_date(answer, gold)
+        case WeeksDays() as gold:
+            return judge_weeks_days(answer, gold)
+        case FreeText() as gold:
+            return judge_free_text(answer, gold, question.text, settings.free_text_threshold)
+
+
+def _verdict(question: Question, completion: Completion, budget: LengthBudget | None, settings: Grading) -> Verdict:
+    found = extract(completion, _answer_limit(question, settings))
+    judged = _judgement(question, found, settings) if _is_scorable(question, settings) else _MALFORMED_GOLD
+    return Verdict(
+        question_id=question.id,
+        format_ok=format_ok(completion.text),
+        answer=found.text,
+        correct=judged.correct,
+        similarity=judged.similarity,
+        length=closeness(completion.tokens, budget),
+        reason=judged.reason,
+    )
+
+
+def _judgement(question: Question, found: Extracted, settings: Grading) -> Judgement:
+    if found.fault or found.text is None:
+        return wrong(found.fault or Reason.NO_ANSWER)
+    return judge(question, found.text, settings)
+
+
+def _is_scorable(question: Question, settings: Grading) -> bool:
+    """False where no answer could be right by the gold's own rule."""
+    match question.gold:
+        case Number() as gold:
+            return lies_within_limits(gold, settings.number_tolerance)
+        case FreeText() as gold:
+            return has_words(gold)
+        case _:
+            return True
+
+
+def _answer_limit(question: Question, settings: Grading) -> int:
+    """A long gold raises the limit, so that it can always be given."""
+    if not isinstance(question.gold, FreeText):
+        return settings.max_answer_characters
+    longest = max(map(len, (question.gold.text, *question.gold.aliases)))
+    return max(settings.max_answer_characters, 2 * longest)

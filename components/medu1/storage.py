@@ -1,0 +1,123 @@
+"""Where outputs live: one folder each under a key, whole or not at all, on this machine or in an object store."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+from medu1 import record
+from medu1.errors import Stop
+from medu1.workspace import Workspace
+
+
+class Store(Protocol):
+    """Folders by key. A folder without a complete step record does not exist."""
+
+    def fetch(self, key: str) -> Path | None:
+        """The folder on this machine, or None where no complete one is stored."""
+
+    def publish(self, folder: Path, key: str) -> Path:
+        """Move a complete folder into the store and say where it is on this machine."""
+
+
+class LocalStore:
+    """Folders below one root; publishing is a rename, so a killed process leaves nothing half-written under a key."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def fetch(self, key: str) -> Path | None:
+        """The folder itself: nothing is copied."""
+        folder = self.root / key
+        return folder if record.read(folder) else None
+
+    def publish(self, folder: Path, key: str) -> Path:
+        """Rename `folder`, which lies on the same file system; a torn folder in its place is removed first."""
+        target = self.root / key
+        if record.read(target):
+            shutil.rmtree(folder)
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            torn = target.with_name(f".torn-{uuid4().hex}")
+            target.rename(torn)
+            shutil.rmtree(torn, ignore_errors=True)
+        folder.rename(target)
+        return target
+
+
+class ObjectStore:
+    """Folders below an S3 prefix, fetched once into a local cache; the record, uploaded last, marks completeness."""
+
+    def __init__(self, url: str, cache: Path) -> None:
+        import boto3
+
+        self.bucket, _, self.prefix = url.removeprefix("s3://").partition("/")
+        self.cache = LocalStore(cache)
+        self.client = boto3.client("s3")
+
+    def fetch(self, key: str) -> Path | None:
+        """Download what the record names, check every checksum, and keep it in the cache."""
+        if cached := self.cache.fetch(key):
+            return cached
+        part = self.cache.root / f".part-{uuid4().hex}"
+        try:
+            if not self._download(key, part):
+                return None
+            return self.cache.publish(part, key)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _download(self, key: str, part: Path) -> bool:
+        from botocore.exceptions import ClientError
+
+        part.mkdir(parents=True)
+        try:
+            self.client.download_file(self.bucket, self._name(key, record.NAME), str(part / record.NAME))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                return False
+            raise
+        described = record.StepRecord.model_validate_json((part / record.NAME).read_bytes())
+        for name, entry in described.outputs.items():
+            path = part / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.client.download_file(self.bucket, self._name(key, name), str(path))
+            if record.checksum(path) != entry.sha256:
+                raise Stop(
+                    f"s3://{self.bucket}/{self._name(key, name)} does not have the checksum its record names.",
+                    "The object was changed after it was published.",
+                    "Delete the folder in the store; the step that made it runs again.",
+                )
+        return True
+
+    def publish(self, folder: Path, key: str) -> Path:
+        """Upload the files, the record last, then keep the folder in the cache."""
+        names = sorted((p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()), key=_record_last)
+        for name in names:
+            self.client.upload_file(str(folder / name), self.bucket, self._name(key, name))
+        return self.cache.publish(folder, key)
+
+    def _name(self, key: str, name: str) -> str:
+        return "/".join(part for part in (self.prefix, key, name) if part)
+
+
+def _record_last(name: str) -> tuple[bool, str]:
+    return (name == record.NAME, name)
+
+
+def open_store(workspace: Workspace) -> Store:
+    """The object store where one is set, else the home folder."""
+    if workspace.store.startswith("s3://"):
+        return ObjectStore(workspace.store, workspace.home / "store")
+    if workspace.store:
+        raise Stop(f"MEDU1_STORE is {workspace.store!r}.", "Only s3:// is known.", "Unset it to use the home folder.")
+    return LocalStore(workspace.home / "store")
+
+
+def scratch(workspace: Workspace) -> Path:
+    """A new empty folder on the store's own file system, so that publishing is a rename."""
+    folder = workspace.home / "store" / f".scratch-{os.getpid()}-{uuid4().hex[:8]}"
+    folder.mkdir(parents=True)
+    return folder

@@ -1,0 +1,210 @@
+"""MLflow runs: one parent a pipeline run, one child a step, found again by the tag `medu1.run`.
+
+Every call goes through a client with an explicit run id; MLflow's fluent state would let MLFLOW_RUN_ID in the
+environment turn a child silently into its parent. Where KFP's own backend has opened a run for the task, that run is
+used.
+"""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from medu1.errors import Stop
+from medu1.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+LONGEST_PARAM = 6000  # characters MLflow keeps
+HEALTH_SECONDS = 5.0
+
+RUN, STEP, LAUNCHER, PARENT = "medu1.run", "medu1.step", "medu1.launcher", "mlflow.parentRunId"
+WEIGHTS, KEY = "medu1.weights", "medu1.key"  # tags of a model version
+
+
+class Champion(NamedTuple):
+    """The registered version every candidate has to beat; "" each where there is none."""
+
+    version: str
+    weights: str  # weights digest
+    key: str  # of the model's folder in the store
+
+
+class Tracking:
+    """The runs of one pipeline run. Raises Stop where the tracking server does not answer."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        if workspace.tracking_uri.startswith(("http://", "https://")):
+            _check_server(workspace.tracking_uri)
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The client of the tracking server or the database file."""
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        path = self.workspace.tracking_uri.removeprefix("sqlite:///")
+        if path != self.workspace.tracking_uri:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return MlflowClient(self.workspace.tracking_uri, self.workspace.tracking_uri)
+        except MlflowException as error:
+            raise Stop(
+                f"The MLflow store {self.workspace.tracking_uri} cannot be opened.",
+                str(error),
+                "Correct MLFLOW_TRACKING_URI, or unset it to use the database under the home folder.",
+            ) from error
+
+    @cached_property
+    def experiment_id(self) -> str:
+        """The experiment of this workspace, created where absent; a local one keeps its artifacts under the home."""
+        from mlflow.exceptions import MlflowException
+
+        if found := self.client.get_experiment_by_name(self.workspace.experiment):
+            return str(found.experiment_id)
+        local = self.workspace.tracking_uri.startswith("sqlite:")
+        place = (self.workspace.home / "artifacts").as_uri() if local else None
+        try:
+            return str(self.client.create_experiment(self.workspace.experiment, artifact_location=place))
+        except MlflowException:  # another process was faster
+            found = self.client.get_experiment_by_name(self.workspace.experiment)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def parent(self) -> str:
+        """The run id of the pipeline run's parent, created where absent."""
+        found = [run for run in self.tree() if STEP not in run.data.tags]
+        return str(found[0].info.run_id) if found else self._create(f"run {self.workspace.run}", {})
+
+    def child(self, step: str) -> str:
+        """A new run for one step, or the run KFP's backend opened for its task."""
+        given = os.environ.get("MLFLOW_RUN_ID")
+        if given:
+            for key, value in self._tags({STEP: step}).items():
+                self.client.set_tag(given, key, value)
+            return given
+        return self._create(step, {STEP: step, PARENT: self.parent()})
+
+    def tree(self) -> list["Run"]:
+        """Every run of this pipeline run, newest first."""
+        return self._search(f"tags.`{RUN}` = '{self.workspace.run}'")
+
+    def orphans(self) -> list["Run"]:
+        """Runs medu1 left open whose launcher on this host is gone."""
+        running = self._search(f"attributes.status = 'RUNNING' AND tags.`{LAUNCHER}` != ''")
+        return [run for run in running if launcher_is_gone(run.data.tags.get(LAUNCHER, ""))]
+
+    def champion(self, name: str) -> Champion:
+        """The version behind the alias `champion` of a registered model."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self.client.get_model_version_by_alias(name, "champion")
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            return Champion("", "", "")
+        return Champion(str(found.version), found.tags.get(WEIGHTS, ""), found.tags.get(KEY, ""))
+
+    def _search(self, query: str) -> list["Run"]:
+        return list(self.client.search_runs([self.experiment_id], query, max_results=1000))
+
+    def _create(self, name: str, tags: Mapping[str, str]) -> str:
+        run = self.client.create_run(self.experiment_id, run_name=name, tags=self._tags(tags))
+        return str(run.info.run_id)
+
+    def _tags(self, tags: Mapping[str, str]) -> dict[str, str]:
+        commit = self.workspace.commit + ("-dirty" if self.workspace.dirty else "")
+        known = {RUN: self.workspace.run, LAUNCHER: self.workspace.launcher, "medu1.commit": commit}
+        return {key: value for key, value in {**known, **tags}.items() if value}
+
+    def params(self, run: str, params: Mapping[str, Any]) -> None:
+        """Log parameters flat, with dotted names."""
+        from mlflow.entities import Param
+
+        flat = {key: str(value)[:LONGEST_PARAM] for key, value in _flat(params).items()}
+        self.client.log_batch(run, params=[Param(key, value) for key, value in flat.items()])
+
+    def metrics(self, run: str, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics of one step."""
+        from mlflow.entities import Metric
+        from mlflow.utils.time import get_current_time_millis
+
+        now = get_current_time_millis()
+        self.client.log_batch(run, metrics=[Metric(key, float(value), now, step) for key, value in metrics.items()])
+
+    def tags(self, run: str, tags: Mapping[str, str]) -> None:
+        """Set tags."""
+        for key, value in tags.items():
+            self.client.set_tag(run, key, value)
+
+    def dataset(self, run: str, name: str, digest: str, source: str, rows: Mapping[str, int], context: str) -> None:
+        """Record a dataset as the run's input; MLflow keeps 36 characters of a digest."""
+        import json
+
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(name, digest[:36], "local", json.dumps({"uri": source}), profile=json.dumps(dict(rows)))
+        self.client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+
+    def table(self, run: str, name: str, columns: Mapping[str, Sequence[object]]) -> None:
+        """A table the MLflow UI shows, by column."""
+        self.client.log_table(run, {key: list(values) for key, values in columns.items()}, name)
+
+    def artifact(self, run: str, path: Path) -> None:
+        """Upload one file."""
+        self.client.log_artifact(run, str(path))
+
+    def close(self, run: str, status: Status) -> None:
+        """End a run."""
+        self.client.set_terminated(run, status)
+
+
+def launcher() -> str:
+    """This process as `host pid start`, so that a reused process id is not mistaken for it."""
+    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+
+
+def launcher_is_gone(tag: str) -> bool:
+    """Whether the launcher ran on this host and no longer does; another host's is left alone."""
+    host, pid, started = [*tag.split(), "", "", ""][:3]
+    return host == socket.gethostname() and _started(int(pid or 0)) != started
+
+
+def _started(pid: int) -> str:
+    """Clock ticks from boot to the process's start, "-" where there is no such process (proc(5), field 22)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return "-"
+
+
+def _check_server(uri: str) -> None:
+    try:
+        with urlopen(uri.rstrip("/") + "/health", timeout=HEALTH_SECONDS):
+            return
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise Stop(
+            f"The MLflow tracking server {uri} does not answer ({reason}).",
+            next_step="Start it, correct MLFLOW_TRACKING_URI, or unset it to use the database under the home folder.",
+        ) from None
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        name = f"{prefix}{key}"
+        flat.update(_flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value})
+    return flat

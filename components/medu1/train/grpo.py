@@ -1,0 +1,145 @@
+"""GRPO by TRL's trainer: prompts in, groups of sampled completions scored by the one grader, a better policy out.
+
+What a reader would question: no KL term by default (beta 0), rewards centred on their group but not divided by its
+standard deviation (scale_rewards none), DAPO's token-mean loss with a higher upper clip, temperature 1. Checkpoints are
+plain Hugging Face folders of safetensors; the trainer's own, which hold pickles, are off.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from medu1.completion import Completion
+from medu1.params import Train
+from medu1.prompt import messages
+from medu1.question import Question
+from medu1.scoring.grading import Grading
+from medu1.train.rewards import Judged, judged
+from medu1.train.telemetry import Telemetry
+
+OnStep = Callable[[int, Mapping[str, float]], None]
+
+
+def train(
+    base: Path,
+    questions: Sequence[Question],
+    params: Train,
+    grading: Grading,
+    folder: Path,
+    checkpoints: Path,
+    on_step: OnStep,
+) -> Telemetry:
+    """Train from `base` and write the candidate into `folder`; `on_step` receives the steps done and their metrics."""
+    tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left", trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", use_safetensors=True, trust_remote_code=False)
+    telemetry = Telemetry()
+    trainer = GRPOTrainer(
+        model=model,
+        processing_class=tokenizer,
+        args=config(params, checkpoints),
+        train_dataset=rows(questions),
+        reward_funcs=grader(params, grading, int(tokenizer.eos_token_id), telemetry),
+        callbacks=[_Watch(telemetry, on_step, params, checkpoints)],
+    )
+    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return telemetry
+
+
+def rows(questions: Sequence[Question]) -> Dataset:
+    """One row a question: the conversation TRL renders with the model's own chat template, and the question itself."""
+    return Dataset.from_list([{"prompt": messages(each), "question": each.canonical()} for each in questions])
+
+
+def config(params: Train, checkpoints: Path) -> GRPOConfig:
+    """TRL's options; one optimizer step a generation, so that every update is on-policy."""
+    return GRPOConfig(
+        output_dir=str(checkpoints),
+        seed=params.seed,
+        max_steps=params.steps,
+        per_device_train_batch_size=params.prompts_per_step * params.group_size,
+        num_generations=params.group_size,
+        max_completion_length=params.max_completion_tokens,
+        temperature=params.temperature,
+        learning_rate=params.learning_rate,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=min(5, params.steps // 10),
+        beta=params.beta,
+        epsilon_high=params.epsilon_high,
+        loss_type=params.loss_type,
+        scale_rewards=params.scale_rewards,
+        mask_truncated_completions=True,
+        max_grad_norm=1.0,
+        bf16=False,
+        gradient_checkpointing=False,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+    )
+
+
+def grader(params: Train, grading: Grading, end: int, telemetry: Telemetry) -> Callable[..., list[float | None]]:
+    """TRL's reward function: conversational completions in, one total or None each out."""
+
+    def reward(completions: Any, completion_ids: Any, question: Sequence[str], **_: object) -> list[float | None]:
+        batch = [
+            _judged(Question.model_validate_json(row), turns[-1]["content"], ids, params, grading, end)
+            for row, turns, ids in zip(question, completions, completion_ids, strict=True)
+        ]
+        telemetry.record(batch, params.group_size)
+        return [each.reward for each in batch]
+
+    return reward
+
+
+def _judged(question: Question, text: str, ids: Sequence[int], params: Train, grading: Grading, end: int) -> Judged:
+    completion = Completion(
+        question_id=question.id, text=text, tokens=len(ids), finish="stop" if end in ids else "length"
+    )
+    return judged(question, completion, None, grading, params.rewards, params.max_completion_tokens)
+
+
+class _Watch(TrainerCallback):
+    """Hands each step's figures on, and writes a checkpoint every few steps."""
+
+    def __init__(self, telemetry: Telemetry, on_step: OnStep, params: Train, checkpoints: Path) -> None:
+        self.telemetry, self.on_step, self.params, self.checkpoints = telemetry, on_step, params, checkpoints
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **_: object,
+    ) -> None:
+        """TRL's scalars beside the grader's."""
+        numbers = {key: float(value) for key, value in (logs or {}).items() if isinstance(value, int | float)}
+        self.on_step(state.global_step, {**numbers, **self.telemetry.metrics()})
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: object
+    ) -> None:
+        """A plain Hugging Face folder; the last step's weights are the candidate itself."""
+        if state.global_step % self.params.save_every == 0 and state.global_step < self.params.steps:
+            model.save_pretrained(self.checkpoints / f"step-{state.global_step}")

@@ -1,0 +1,191 @@
+"""The command `medu1`. Heavy libraries are imported inside the command that needs them, so that `--help` is instant.
+
+A `Stop` from anywhere below ends as one paragraph on stderr and exit code 2; with `--json` stdout carries it too.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import medu1
+from medu1.errors import EXIT_CODE, Stop
+
+if TYPE_CHECKING:
+    from medu1.workspace import Workspace
+
+app = typer.Typer(help=medu1.__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+data = typer.Typer(help="Raw data and the pin that fixes its bytes.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+Home = Annotated[Path, typer.Option("--home", envvar="MEDU1_HOME", help="Where runs, models and caches live.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a parameter; the value is YAML.")
+]
+HOME = Path(".medu1")
+
+
+@app.command()
+def run(
+    params: Annotated[Path, typer.Option("--params", help="Every knob of the chain.")] = Path("params.yaml"),
+    settings: Settings = [],  # noqa: B006, typer reads it once
+    runner: Annotated[str, typer.Option(help="How steps run: subprocess.")] = "subprocess",
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Run the whole chain on this machine: prepare, train, judge, register."""
+    from rich.console import Console
+
+    from pipelines import local, request, summary
+    from pipelines.progress import Board
+
+    if runner != "subprocess":
+        raise Stop(f"There is no runner {runner!r}.", next_step="Use --runner subprocess.")
+    checked = request.read_params(params, settings)
+    arguments = request.arguments(checked)
+    workspace = _workspace(home, request.new_run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped)
+    began = time.monotonic()
+    with Board(Console(stderr=True)).live() as board:
+        succeeded = local.run(arguments, workspace, board.show)
+    if not succeeded:
+        raise Stop(
+            "\n".join(board.explained()), f"The log is {local.log(workspace)}.", "Run again to go on from there."
+        )
+    ended = summary.summary(workspace, board.reused, time.monotonic() - began)
+    _print(ended.model_dump(mode="json")) if as_json else summary.show(ended, Console(width=_width()))
+
+
+@app.command()
+def compile(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The package to write.")] = Path("retraining.yaml"),
+    images: Annotated[Path, typer.Option("--images", help="Images by digest.")] = Path("docker/images.json"),
+    placement: Annotated[str, typer.Option(help="Where tasks run: none, cpu, gpu.")] = "gpu",
+    allow_skew: Annotated[bool, typer.Option("--allow-skew", help="Images of another commit are fine.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the pipeline package for a cluster."""
+    from pipelines import package
+
+    written = package.write(out, images, placement, allow_skew)
+    _print({"package": str(written)}) if as_json else typer.echo(f"wrote {written}")
+
+
+@data.command("build")
+def build(
+    pin: Annotated[bool, typer.Option("--pin", help="Write the new digest into data.dvc.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Generate the built-in questions and check their bytes against data.dvc."""
+    from medu1.prepare import rawdata
+
+    digest = rawdata.build(Path.cwd(), pin=pin)
+    _print({"digest": str(digest), "pinned": pin}) if as_json else typer.echo(f"data/ is {digest}")
+
+
+@app.command()
+def versions(home: Home = HOME, as_json: Json = False) -> None:
+    """List what the registry holds, newest first."""
+    workspace = _workspace(home)
+    found = _versions(workspace)
+    if as_json:
+        _print([version.model_dump(mode="json") for version in found])
+        return
+    for version in found:
+        aliases = ", ".join(version.aliases) or "-"
+        typer.echo(
+            f"{version.name} {version.version}  {aliases}  weights {version.lineage.get('medu1.weights', '?')[:12]}"
+        )
+    if not found:
+        typer.echo("The registry is empty.")
+
+
+@app.command()
+def ui(home: Home = HOME, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000) -> None:
+    """Open the MLflow interface on this home's database, for this machine only."""
+    workspace = _workspace(home)
+    words = ["-m", "mlflow", "ui", "--backend-store-uri", workspace.tracking_uri, "--host", "127.0.0.1"]
+    os.execv(sys.executable, [sys.executable, *words, "--port", str(port)])
+
+
+@app.command()
+def doctor(home: Home = HOME, as_json: Json = False) -> None:
+    """Check what a run needs on this machine."""
+    from pipelines import environment
+
+    findings = environment.findings(home)
+    if as_json:
+        _print([finding.model_dump(mode="json") for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok ' if finding.ok else 'NO '} {finding.name:<14} {finding.value}")
+    missing = ", ".join(finding.name for finding in findings if not finding.ok)
+    if missing:
+        raise Stop(f"Not ready: {missing}.", next_step="`make install` sets up everything but python, git and make.")
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except Stop as stop:
+        typer.echo(str(stop), err=True)
+        if "--json" in sys.argv:
+            _print({"error": str(stop)})
+        sys.exit(EXIT_CODE)
+
+
+def _workspace(home: Path, run: str = "manual") -> "Workspace":
+    from medu1.tracking import launcher
+    from medu1.workspace import Workspace
+    from pipelines import request
+
+    surroundings = Workspace.from_environment()
+    commit = request.identity(os.environ)
+    found = surroundings.model_copy(
+        update={
+            "home": home.resolve(),
+            "run": run,
+            "launcher": launcher(),
+            "commit": commit.removesuffix("-dirty"),
+            "dirty": commit.endswith("-dirty"),
+        }
+    )
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return found
+    return found.model_copy(update={"tracking_uri": f"sqlite:///{found.home / 'mlflow.db'}"})
+
+
+def _versions(workspace: "Workspace") -> list[Any]:
+    from medu1.register.versions import versions
+    from medu1.tracking import Tracking
+
+    if workspace.tracking_uri.startswith("sqlite:") and not Path(workspace.tracking_uri[10:]).exists():
+        return []
+    return list(versions(Tracking(workspace)))
+
+
+def _width() -> int | None:
+    """A table in a log file has no terminal to fit."""
+    return None if sys.stdout.isatty() else 120
+
+
+def _stopped(signum: int, frame: FrameType | None) -> None:
+    typer.echo("Stopped before the chain was done. Run again: complete steps are reused.", err=True)
+    sys.exit(128 + signum)
+
+
+def _print(value: object) -> None:
+    typer.echo(json.dumps(value, indent=1, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The images a package runs, named by digest: a tag may move, and a reused result would then come from other code."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from medu1.errors import Stop
+from medu1.question import Frozen
+
+
+class Images(Frozen):
+    """What the image build writes: two images and the commit they hold."""
+
+    cpu: str
+    gpu: str  # train, evaluate and base
+    commit: str
+
+    @classmethod
+    def read(cls, path: Path) -> "Images":
+        """Raises Stop where the file is absent or holds something else."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError:
+            raise Stop(
+                f"The image list {path} cannot be read.",
+                "A package names its images by digest.",
+                "Build the images, or name a list with --images FILE.",
+            ) from None
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(str(part) for part in problem["loc"])
+            raise Stop(
+                f"The image list {path} is not usable: {where or 'file'}: {problem['msg']}.",
+                'It holds {"cpu": ..., "gpu": ..., "commit": ...}.',
+                "Build the images again.",
+            ) from None
+
+
+LOCAL = Images(cpu="local/python", gpu="local/python", commit="")  # the interpreter that runs `medu1`

@@ -1,0 +1,141 @@
+"""What a run is asked to do, checked before anything starts: parameters, data and code as the chain's arguments.
+
+Everything that changes a result is named here by content: raw data by its digest, sources by their checksum, a base
+model by its revision, the steps by their sources. So equal arguments mean equal results, and kfp may reuse them.
+"""
+
+import re
+import secrets
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medu1 import code, record
+from medu1.errors import Stop
+from medu1.params import Params, overridden
+from medu1.prepare.rawdata import Digests, pinned
+from medu1.prepare.sources import file_digest, parse
+
+PIN = Path("data.dvc")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def read_params(path: Path, settings: Sequence[str]) -> Params:
+    """The parameter file with `section.key=value` settings on top. Raises Stop that says what is wrong and where."""
+    data = _parsed(path)
+    if not isinstance(data, dict):
+        raise Stop(f"{path} is not a mapping of sections.", next_step="Start from the file in the repository.")
+    return Params.read(overridden(data, dict(_setting(text) for text in settings)), str(path))
+
+
+def arguments(params: Params) -> dict[str, str]:
+    """The pipeline's parameters by name. Raises Stop where a file or a model that they name is not there."""
+    params = _located(params)
+    sections = {name: getattr(params, name).canonical() for name in type(params).model_fields}
+    return {
+        **sections,
+        "base_model": params.train.base_model,
+        "revision": params.train.revision,
+        "data": raw_data(params.prepare.sources).text(),
+        "code_base": code.digest("base"),
+        "code_prepare": code.digest("prepare"),
+        "code_audit": code.digest("audit"),
+        "code_train": code.digest("train"),
+        "code_evaluate": code.digest("evaluate"),
+    }
+
+
+def raw_data(sources: Sequence[str]) -> Digests:
+    """What the raw bytes hash to: the pin, which is always there, and each file that a source names."""
+    paths = [parse(source).path for source in sources]
+    return Digests(pinned(PIN), {path: file_digest(Path(path)) for path in paths if path})
+
+
+def _parsed(path: Path) -> object:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Stop(
+            f"The parameter file {path} cannot be read: {reason}.", next_step="Name one with --params."
+        ) from None
+    except yaml.YAMLError as error:
+        raise Stop(f"{path} is not YAML: {_place(error)}.", next_step="Correct the line and run again.") from None
+
+
+def _place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "it cannot be parsed"
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or "." not in key:
+        raise Stop(f"--set {text} is not a setting.", next_step="Write section.key=value, such as train.seed=1.")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise Stop(f"--set {text}: the value is not YAML ({_place(error)}).", next_step="Quote the value.") from None
+
+
+def _located(params: Params) -> Params:
+    """Files as absolute paths, the base model at a fixed revision."""
+    base_model, revision = _model(params.train.base_model, params.train.revision)
+    sources = tuple(_source(source) for source in params.prepare.sources)
+    return params.model_copy(
+        update={
+            "prepare": params.prepare.model_copy(update={"sources": sources}),
+            "train": params.train.model_copy(update={"base_model": base_model, "revision": revision}),
+        }
+    )
+
+
+def _source(entry: str) -> str:
+    source = parse(entry)
+    return str(source._replace(path=str(Path(source.path).resolve()))) if source.path else entry
+
+
+def _model(name: str, revision: str) -> tuple[str, str]:
+    """A base model by identity: the built-in one by its parameters, a folder by content, a hub id by commit."""
+    if name == "builtin":
+        return name, ""
+    if Path(name).is_dir():
+        return str(Path(name).resolve()), record.content_digest(Path(name))[:16]
+    return name, revision if COMMIT.fullmatch(revision) else _commit(name, revision)
+
+
+def _commit(name: str, revision: str) -> str:
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().model_info(name, revision=revision or None, timeout=10).sha)
+    except Exception as error:  # the client's own errors, and those of whichever HTTP library it uses
+        raise Stop(
+            f"train.base_model: {name!r} is no folder, and the Hugging Face hub does not give its revision.",
+            str(error).splitlines()[0],
+            "Correct the id, name a local folder, or set train.revision to a commit that is already downloaded.",
+        ) from None
+
+
+def new_run() -> str:
+    """A run's id: when it began, and four random digits."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def identity(environment: Mapping[str, str]) -> str:
+    """The commit the sources stand at, with `-dirty` where they differ from it; "" outside a repository."""
+    if given := environment.get("MEDU1_COMMIT"):
+        return given
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--verify", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,123 @@
+"""The chain, read top to bottom: what runs in which order, and what flows between the steps.
+
+Images and placement are chosen while the graph is built, so the function compiled for a cluster is the one that runs
+here. A step receives only the sections of `params.yaml` it reads, each as one canonical JSON string, and the digest of
+its code; it hands on a small JSON manifest. Nothing of a single run (id, time, home, tracking server) is an input, or
+nothing would ever be reused. What must look at the world each time is never cached.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from kfp import dsl
+
+from medu1.base import component as base_room
+from medu1.evaluate import component as evaluate_room
+from medu1.prepare import component as prepare_room
+from medu1.register import component as register_room
+from medu1.run import component as run_room
+from medu1.train import component as train_room
+from pipelines.images import Images
+
+NAME = "medu1-retraining"
+
+Place = Callable[[Any, str], object]  # a kfp PipelineTask, untyped upstream, and the name of its step
+
+
+def chain(images: Images, place: Place) -> Any:
+    """The pipeline function, as kfp's untyped GraphComponent; `place` is called once on each task."""
+
+    def step(function: Callable[..., object], image: str, cached: bool = True) -> Callable[..., Any]:
+        component = dsl.component(function, base_image=image, install_kfp_package=False)
+
+        def task(**arguments: object) -> Any:
+            made = component(**arguments).set_caching_options(cached)
+            place(made, function.__name__)
+            return made
+
+        return task
+
+    def cpu(function: Callable[..., object]) -> Callable[..., Any]:
+        return step(function, images.cpu)
+
+    def gpu(function: Callable[..., object]) -> Callable[..., Any]:
+        return step(function, images.gpu)
+
+    def always(function: Callable[..., object]) -> Callable[..., Any]:
+        return step(function, images.cpu, cached=False)
+
+    @dsl.pipeline(name=NAME, description="Retrain a medical reasoning model, judge it, register it if it is better.")
+    def retraining(
+        base: str,
+        prepare: str,
+        scoring: str,
+        audit: str,
+        train: str,
+        evaluate: str,
+        decide: str,
+        registry: str,
+        base_model: str,
+        revision: str,
+        data: str,
+        code_base: str = "",  # "": the image digest already names the code
+        code_prepare: str = "",
+        code_audit: str = "",
+        code_train: str = "",
+        code_evaluate: str = "",
+    ) -> None:
+        with dsl.ExitHandler(always(run_room.finalize)()):
+            champion = always(run_room.preflight)(registry=registry)
+
+            tokenizer = cpu(base_room.tokenizer)(
+                base_model=base_model, revision=revision, base=base, code=code_base
+            ).after(champion)
+
+            dataset = cpu(prepare_room.prepare)(
+                prepare=prepare, data=data, tokenizer=tokenizer.output, code=code_prepare
+            )
+
+            audited = cpu(prepare_room.audit)(audit=audit, scoring=scoring, dataset=dataset.output, code=code_audit)
+
+            start = gpu(base_room.base)(
+                tokenizer=tokenizer.output, dataset=dataset.output, base=base, code=code_base
+            ).after(audited)
+
+            candidate = gpu(train_room.train)(
+                train=train,
+                scoring=scoring,
+                base=start.output,
+                dataset=dataset.output,
+                audited=audited.output,
+                code=code_train,
+            )
+
+            evaluation = gpu(evaluate_room.evaluate)(
+                evaluate=evaluate,
+                scoring=scoring,
+                dataset=dataset.output,
+                base=start.output,
+                candidate=candidate.output,
+                champion_weights=champion.outputs["weights"],
+                champion_key=champion.outputs["key"],
+                code=code_evaluate,
+            )
+
+            passed = always(evaluate_room.decide)(
+                decide=decide,
+                evaluation=evaluation.output,
+                dataset=dataset.output,
+                base=start.output,
+                candidate=candidate.output,
+                champion_version=champion.outputs["version"],
+            )
+
+            with dsl.If(passed.output == True, name="passed"):  # noqa: E712, the comparison builds the graph
+                always(register_room.register)(
+                    registry=registry,
+                    evaluation=evaluation.output,
+                    dataset=dataset.output,
+                    base=start.output,
+                    candidate=candidate.output,
+                )
+
+    return retraining

@@ -1,0 +1,25 @@
+"""What several rooms' tests share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from medu1.tracking import Tracking
+from medu1.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs: making its tables takes seconds, copying it takes none."""
+    home = tmp_path_factory.mktemp("empty")
+    path = home / "mlflow.db"
+    Tracking(Workspace(home=home, run="none", tracking_uri=f"sqlite:///{path}")).client.search_experiments()
+    return path
+
+
+@pytest.fixture
+def tracked_home(tmp_path: Path, empty_database: Path) -> Path:
+    """A home whose database is ready."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return tmp_path

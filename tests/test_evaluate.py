@@ -1,0 +1,225 @@
+"""Evaluate and decide on real, tiny, random models: every question answered once, every verdict kept."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from shutil import copy
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from medu1 import dataset, journal, record, result
+from medu1.code import digest
+from medu1.errors import Stop
+from medu1.evaluate.component import decide, evaluate
+from medu1.generation import greedy
+from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
+from medu1.prompt import user_text
+from medu1.question import Choice, FreeText, Integer, Question
+from medu1.report import Report
+from medu1.stage import Stage, produce
+from medu1.tracking import Tracking
+from medu1.workspace import Workspace
+
+pytestmark = [  # both inside MLflow
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
+    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes"),
+]
+
+PARAMS = {"max_completion_tokens": 6, "batch": 4, "confidence": 0.95, "completions_shown": 10}
+SCORING = json.dumps({"free_text_threshold": 0.6})
+DECIDE = json.dumps({"min_gain": 0.0, "alpha": 0.05})
+TEMPLATE = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
+
+
+def questions() -> list[Question]:
+    golds: list[tuple[Any, dict[str, str]]] = [
+        (Choice(letter="A"), {"A": "yes", "B": "no"}),
+        (FreeText(text="aspirin"), {}),
+        (Integer(value=3), {}),
+    ]
+    return [
+        Question(id=f"q{number}", source="made-up", text=f"Question {number}?", gold=gold, options=options, topic="t")
+        for number, (gold, options) in enumerate(golds * 2)
+    ]
+
+
+def tiny_model(folder: Path, seed: int) -> None:
+    """A random Qwen2 of a few thousand weights with a byte-level BPE tokenizer of its own."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+    pieces = Tokenizer(models.BPE())
+    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    pieces.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<end>"], initial_alphabet=alphabet)
+    pieces.train_from_iterator([user_text(question) for question in questions()], trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=pieces, eos_token="<end>", pad_token="<end>")  # type: ignore[no-untyped-call]
+    tokenizer.chat_template = TEMPLATE
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        eos_token_id=0,
+        pad_token_id=0,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables, which take seconds to create."""
+    path = tmp_path_factory.mktemp("tables") / "mlflow.db"
+    Tracking(Workspace(home=path.parent, run="none", tracking_uri=f"sqlite:///{path}")).client.search_experiments()
+    return path
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path) -> Workspace:
+    copy(empty_database, tmp_path / "mlflow.db")
+    found = Workspace(home=tmp_path, run="first", tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for name, value in found.environment().items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+def model(role: str, seed: int) -> str:
+    def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
+        tiny_model(folder, seed)
+        return {}
+
+    output = produce(role, {"seed": seed}, {}, "code", make)
+    return ModelManifest(
+        key=output.key, digest=record.content_digest(output.folder), base="builtin", revision=""
+    ).text()
+
+
+def data(rows: list[Question]) -> str:
+    def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
+        dataset.write(folder, "test", rows[:4])
+        dataset.write(folder, "ood", rows[4:])
+        return {}
+
+    output = produce("prepare", {"rows": len(rows)}, {}, "code", make)
+    frozen = dataset.frozen_digest(rows)
+    counts = {"test": len(rows[:4]), "ood": len(rows[4:])}
+    return DatasetManifest(key=output.key, digest=frozen, frozen=frozen, rows=counts, data="d").text()
+
+
+def judge(rows: str, base: str, candidate: str, champion: str = "", **changes: Any) -> EvaluationManifest:
+    params = json.dumps({**PARAMS, **changes})
+    weights, key = ("", "")
+    if champion:
+        holder = ModelManifest.model_validate_json(champion)
+        weights, key = holder.digest, holder.key
+    text = evaluate(params, SCORING, rows, base, candidate, weights, key, digest("evaluate"))
+    return EvaluationManifest.model_validate_json(text)
+
+
+def notes(workspace: Workspace) -> list[str]:
+    return [event.message for event, _ in journal.read(workspace.journal) if event.kind == "note"]
+
+
+def refuse(folder: Path | str) -> greedy.LocalModel:
+    raise AssertionError(f"{folder} was loaded although every verdict is stored")
+
+
+def test_every_model_answers_every_question_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, base, candidate, champion = data(questions()), model("base", 0), model("train", 1), model("train", 2)
+    first = judge(rows, base, candidate)
+    folder = workspace.home / "store" / first.key
+    assert {path.name for path in folder.iterdir()} == {"record.json", "report.json", "report.html", "verdicts.parquet"}
+    assert pq.read_table(folder / "verdicts.parquet").num_rows == 2 * 6
+    assert notes(workspace) == [
+        "base: 6 answers generated, 0 verdicts reused",
+        "candidate: 6 answers generated, 0 verdicts reused",
+    ]
+
+    report = Report.read(folder)
+    assert report.questions == {"test": 4, "ood": 2}
+    whole = report.row("candidate", "test")
+    assert whole is not None
+    assert whole.n == 4
+
+    second = judge(rows, base, candidate, champion, confidence=0.9)
+    assert notes(workspace)[2:] == [
+        "base: 0 answers generated, 6 verdicts reused",
+        "candidate: 0 answers generated, 6 verdicts reused",
+        "champion: 6 answers generated, 0 verdicts reused",
+    ]
+    assert Report.read(workspace.home / "store" / second.key).row("champion", "ood") is not None
+
+    monkeypatch.setattr(greedy, "load", refuse)
+    again = judge(rows, base, candidate, champion, confidence=0.8)
+    assert again.champion == ModelManifest.model_validate_json(champion).digest
+    assert judge(rows, base, candidate) == first
+    assert judge(rows, base, candidate, candidate).key == first.key
+
+
+def test_another_batch_size_is_another_decoding(workspace: Workspace) -> None:
+    rows, base, candidate = data(questions()), model("base", 0), model("train", 1)
+    judge(rows, base, candidate)
+    judge(rows, base, candidate, batch=1)
+    assert sum("6 answers generated" in note for note in notes(workspace)) == 4
+
+
+def test_figures_files_and_completions_reach_mlflow(workspace: Workspace) -> None:
+    judge(data(questions()), model("base", 0), model("train", 1))
+    tracking = Tracking(workspace)
+    (run,) = [run for run in tracking.tree() if run.data.tags.get("medu1.step") == "evaluate"]
+    assert run.info.status == "FINISHED"
+    names = {"accuracy.test.candidate", "accuracy.test.choice.base", "accuracy.ood.base", "gain.test", "mcnemar_p.test"}
+    assert names <= set(run.data.metrics)
+    files = {file.path for file in tracking.client.list_artifacts(run.info.run_id)}
+    assert {"report.html", "report.json", "verdicts.parquet", "completions.json", "record.json"} <= files
+    assert run.inputs is not None
+    assert [inputs.dataset.name for inputs in run.inputs.dataset_inputs] == ["medu1"]
+
+
+def test_decide_says_no_in_words_and_links_what_was_reused(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, base, candidate = data(questions()), model("base", 0), model("train", 1)
+    evaluation = judge(rows, base, candidate).text()
+    second = workspace.model_copy(update={"run": "second"})
+    monkeypatch.setenv("MEDU1_RUN", "second")
+
+    assert decide(DECIDE, evaluation, rows, base, candidate, "") is False
+    ended = result.read(second)
+    assert ended is not None
+    assert not ended.decision.passed
+    assert Path(ended.report).exists()
+    assert ended.version is None
+    assert any("McNemar" in reason for reason in ended.decision.reasons)
+
+    tracking = Tracking(second)
+    tags = tracking.client.get_run(tracking.parent()).data.tags
+    assert {f"medu1.reused.{step}" for step in ("prepare", "base", "train", "evaluate")} <= set(tags)
+    assert tags["medu1.decision"] == "not passed"
+
+
+def test_the_champion_itself_is_already_registered(workspace: Workspace) -> None:
+    rows, base, candidate = data(questions()), model("base", 0), model("train", 1)
+    evaluation = judge(rows, base, candidate, candidate).text()
+    assert decide(DECIDE, evaluation, rows, base, candidate, "3") is False
+    ended = result.read(workspace)
+    assert ended is not None
+    assert (ended.version, ended.decision.reasons) == ("3", ("already version 3",))
+
+
+def test_a_test_split_without_questions_stops(workspace: Workspace) -> None:
+    with pytest.raises(Stop, match="no test questions"):
+        judge(data([]), model("base", 0), model("train", 1))
+
+
+def test_a_champion_without_a_place_stops(workspace: Workspace) -> None:
+    with pytest.raises(Stop, match="without a place"):
+        evaluate(json.dumps(PARAMS), SCORING, data(questions()), model("base", 0), model("train", 1), "abc", "", "code")

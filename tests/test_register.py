@@ -1,0 +1,129 @@
+"""An accepted candidate becomes one version, with its lineage, however often it is registered."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from medu1 import record, result, stage
+from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
+from medu1.params import Registry
+from medu1.register.registry import register
+from medu1.register.versions import versions
+from medu1.report import Decision
+from medu1.result import RunResult
+from medu1.stage import Output, Stage
+from medu1.tracking import Tracking
+from medu1.workspace import Workspace
+
+REGISTRY = Registry(name="medu1").canonical()
+COMMIT = "a" * 40
+
+Register = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def workspace(tracked_home: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    workspace = Workspace(
+        home=tracked_home, run="one", tracking_uri=f"sqlite:///{tracked_home / 'mlflow.db'}", commit=COMMIT, dirty=True
+    )
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    for key, value in workspace.environment().items():
+        monkeypatch.setenv(key, value)
+    return workspace
+
+
+def made(step: str, text: str) -> Output:
+    """An output in the store that holds one file."""
+
+    def make(running: Stage, folder: Path) -> dict[str, str]:
+        (folder / "file.txt").write_text(text, encoding="utf-8")
+        return {}
+
+    return stage.produce(step, {"text": text}, {}, "code", make)
+
+
+@pytest.fixture
+def registered(workspace: Workspace) -> Register:
+    """Registers a candidate of these weights with this evaluation; gives name and version."""
+
+    def run(weights: str = "w1", evaluation: str = "e1") -> tuple[str, str]:
+        questions, start = made("prepare", "questions"), made("base", "base")
+        model, judged = made("train", weights), made("evaluate", evaluation)
+        text = register(
+            REGISTRY,
+            EvaluationManifest(key=judged.key, digest=evaluation, candidate=weights, champion="", frozen="f").text(),
+            DatasetManifest(key=questions.key, digest="q", frozen="f", rows={"train": 1}, data="d.dir").text(),
+            ModelManifest(key=start.key, digest="b", base="builtin", revision="").text(),
+            ModelManifest(key=model.key, digest=weights, base="builtin", revision="").text(),
+        )
+        found = json.loads(text)
+        return found["name"], found["version"]
+
+    return run
+
+
+def test_the_first_version_is_challenger_and_champion(registered: Register, workspace: Workspace) -> None:
+    assert registered() == ("medu1", "1")
+    (version,) = versions(Tracking(workspace))
+    assert version.aliases == ("challenger", "champion")
+
+
+def test_a_later_version_challenges_and_leaves_the_champion(registered: Register, workspace: Workspace) -> None:
+    registered("w1", "e1")
+    assert registered("w2", "e2") == ("medu1", "2")
+    newest, first = versions(Tracking(workspace))
+    assert (newest.aliases, first.aliases) == (("challenger",), ("champion",))
+
+
+def test_the_same_weights_and_evaluation_are_one_version(registered: Register, workspace: Workspace) -> None:
+    registered()
+    assert registered() == ("medu1", "1")
+    assert len(versions(Tracking(workspace))) == 1
+
+
+def test_an_interrupted_registration_is_completed(registered: Register, workspace: Workspace) -> None:
+    registered()
+    client = Tracking(workspace).client
+    for alias in ("champion", "challenger"):
+        client.delete_registered_model_alias("medu1", alias)
+    registered()
+    assert versions(Tracking(workspace))[0].aliases == ("challenger", "champion")
+
+
+def test_lineage_names_data_code_parameters_and_runs(registered: Register, workspace: Workspace) -> None:
+    registered()
+    (version,) = versions(Tracking(workspace))
+    lineage = version.lineage
+    expected = {
+        "medu1.weights": "w1",
+        "medu1.evaluation": "e1",
+        "medu1.base": "builtin",
+        "medu1.data": "d.dir",
+        "medu1.frozen": "f",
+        "medu1.commit": f"{COMMIT}-dirty",
+    }
+    assert expected.items() <= lineage.items()
+    assert len(lineage["medu1.params"]) == 64
+    runs = {run.info.run_id: run.info.run_name for run in Tracking(workspace).tree()}
+    steps = ("train", "evaluate", "prepare", "base")
+    assert [runs[lineage[f"medu1.{step}_run"]] for step in steps] == list(steps)
+
+
+def test_the_version_points_at_the_model_in_the_store(registered: Register, workspace: Workspace) -> None:
+    registered()
+    (version,) = versions(Tracking(workspace))
+    folder = Path(version.source.removeprefix("file://"))
+    assert folder == workspace.home / "store" / version.lineage["medu1.key"]
+    assert record.read(folder)
+
+
+def test_the_command_line_hears_of_a_new_version_once(registered: Register, workspace: Workspace) -> None:
+    decision = Decision(passed=True, reasons=("Met.",), incumbent="base")
+    for new in (True, False):
+        result.write(workspace, RunResult(evaluation="e", report="r", decision=decision, version=None))
+        registered()
+        told = result.read(workspace)
+        assert told is not None
+        assert (told.version, told.registered) == ("1", new)
