@@ -23,6 +23,7 @@ from medu1.workspace import Workspace
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 15.0  # for steps to close their MLflow runs after SIGTERM
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}  # spinning threads stall each other where a core is shared
 FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")  # set by a cluster's backend; here they would capture every step
 
 
@@ -72,7 +73,7 @@ def _child(workspace: Workspace, scratch: str) -> Iterator[subprocess.Popen[byte
     with log(workspace).open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local"],
-            env={**environment, **workspace.environment(), "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"},
+            env={**WAITING, **environment, **workspace.environment(), "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,  # its end tells the child that the caller is gone
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -25,7 +25,7 @@ def user_text(question: Question, budget: LengthBudget | None = None) -> str:
     """The user turn: context, question, options, what form the answer takes, how long to think."""
     parts = [f"<Context>{question.context}</Context>"] if question.context else []
     parts.append(question.text)
-    parts += [f"{letter}: {text}" for letter, text in question.options.items()]
+    parts += [f"{letter}: {text}" for letter, text in sorted(question.options.items())]
     parts.append(_suffix(question))
     if budget:
         parts.append(budget.instruction())

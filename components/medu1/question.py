@@ -98,7 +98,7 @@ class Question(Frozen):
     text: Annotated[str, Field(min_length=1)]
     gold: Gold
     context: str = ""
-    options: dict[str, str] = Field(default_factory=dict)  # letter -> text, in printed order; choice questions only
+    options: dict[str, str] = Field(default_factory=dict)  # letter -> text; choice questions only
     licence: str = ""
     group: str = ""
     split: Split | None = None  # declared by the source; None: prepare splits by group

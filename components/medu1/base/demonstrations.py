@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerFast
 
+from medu1.base.tokenizer import MARKS, TAGS
 from medu1.params import Base
 from medu1.prompt import messages
 from medu1.question import Family, Question, gold_text
@@ -64,12 +65,14 @@ class Demonstrations:
 
     def _draw(self, family: Family, guesses: float) -> Example:
         question = self.random.choice(self.families[family])
-        if self.random.random() < guesses:
-            text = completion_text(GUESS, self.random.choice(self.answers[family, question.topic]))
-        else:
-            text = completion_text(question.rationale, gold_text(question))
-        completion = self._ids(text + self.tokenizer.eos_token)
-        return Example(self._noisy(self._prompt(question), frozenset(completion)), completion)
+        worked = self._completion(question.rationale, gold_text(question))
+        prompt = self._noisy(self._prompt(question), frozenset(worked))  # equally noisy: noise must not tell the mode
+        if self.random.random() >= guesses:
+            return Example(prompt, worked)
+        return Example(prompt, self._completion(GUESS, self.random.choice(self.answers[family, question.topic])))
+
+    def _completion(self, rationale: str, answer: str) -> list[int]:
+        return self._ids(completion_text(rationale, answer) + self.tokenizer.eos_token)
 
     def _prompt(self, question: Question) -> list[int]:
         chat = self.tokenizer.apply_chat_template(messages(question), tokenize=False, add_generation_prompt=True)
@@ -87,4 +90,5 @@ class Demonstrations:
         return [first, *lead, *swapped, last]
 
     def _any_token(self) -> int:
-        return self.random.randrange(len(self.tokenizer.all_special_ids), len(self.tokenizer))
+        """Neither a turn mark, the first tokens, nor a tag, the last ones."""
+        return self.random.randrange(len(MARKS), len(self.tokenizer) - len(TAGS))

@@ -11,6 +11,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from transformers import PreTrainedTokenizerFast
 
 END, PAD, USER, ASSISTANT = "<|end|>", "<|pad|>", "<|user|>", "<|assistant|>"
+MARKS = (PAD, END, USER, ASSISTANT)
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 TEMPLATE = (
     "{% for message in messages %}{% if message.role == 'user' %}" + USER + "{{ message.content }}"
@@ -29,10 +30,9 @@ def fit(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    special = [PAD, END, USER, ASSISTANT]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary - len(TAGS),
-        special_tokens=special,
+        special_tokens=list(MARKS),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )

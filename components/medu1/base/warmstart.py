@@ -18,8 +18,7 @@ from medu1.question import Question
 
 IGNORED = -100  # the label of a token without a loss
 MUON = 0.02  # learning rate of the hidden matrices (Jordan et al. 2024); the rest takes params.learning_rate
-EARLY_GUESSES = 0.05  # share of guesses before the last steps
-SETTLING = 0.15  # share of the steps, the last ones, that guess as often as the parameters say
+SETTLING = 0.12  # share of the steps, the last ones, that guess
 
 
 def untrained(params: Base, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
@@ -52,7 +51,7 @@ def warm_start(
     """Train in place; `on_step` receives the steps done and the loss in nats a token. Deterministic in the seed."""
     demonstrations = Demonstrations(tokenizer, questions, params)
     settled = round(params.steps * (1 - SETTLING))
-    streams = demonstrations.batches(EARLY_GUESSES), demonstrations.batches(params.guesses)
+    streams = demonstrations.batches(guesses=0), demonstrations.batches(params.guesses)
     optimizers = _optimizers(model, params)
     schedules = [torch.optim.lr_scheduler.LambdaLR(each, lambda at: _rate(at, params.steps)) for each in optimizers]
     model.train()
@@ -78,11 +77,11 @@ def _optimizers(model: Qwen2ForCausalLM, params: Base) -> list[torch.optim.Optim
 
 
 def _rate(step: int, steps: int) -> float:
-    """Linear warm-up over a twentieth of the steps, then a cosine to a tenth of the peak."""
+    """Linear warm-up over a twentieth of the steps, then a cosine to a quarter of the peak."""
     ramp = max(1, steps // 20)
     if step < ramp:
         return (step + 1) / ramp
-    return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp)))
+    return 0.25 + 0.375 * (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp)))
 
 
 def _loss(model: Qwen2ForCausalLM, batch: Sequence[Example], pad: int) -> torch.Tensor:

@@ -231,7 +231,7 @@ HORMONE = Relation(
         Fact("leptin", "fat cells", ("adipocytes", "fat tissue", "adipose tissue")),
         Fact("prolactin", "anterior pituitary", ("pituitary", "pituitary gland")),
         Fact("gonadotropin-releasing hormone", "hypothalamus"),
-        Fact("hepcidin", "liver", ("hepatocytes",)),
+        Fact("hepcidin", "hepatocytes", ("liver",)),
         Fact("atrial natriuretic peptide", "heart", ("atria", "heart atria")),
         Fact("thymosin", "thymus", ("thymus gland",)),
     ),

@@ -56,7 +56,7 @@ def calculation() -> Iterator[Question]:
         seen: set[str] = set()
         for patient in range(PATIENTS):
             values = {part.name: _value(part, calculator.key, patient) for part in calculator.inputs}
-            group = f"{calculator.key}:{json.dumps(values, sort_keys=True, default=str)}"
+            group = json.dumps(values, sort_keys=True, default=str)  # of whichever calculators read these values
             if group not in seen:
                 seen.add(group)
                 yield _patient(calculator, values, group)
@@ -78,7 +78,7 @@ def _patient(calculator: Calculator, values: dict[str, Value], group: str) -> Qu
     said = (_says(part, values[part.name]) for part in calculator.inputs)
     findings = ", ".join(finding for finding in said if finding)
     return Question(
-        id=f"calculation/{group}",
+        id=f"calculation/{calculator.key}/{group}",
         source="calculators",
         text=f"Patient: {findings or 'no findings'}. {calculator.question}",
         gold=calculator.gold(values),

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from medu1.budget import LengthBudget
 from medu1.completion import Completion
+from medu1.generation.tokenizer import load_tokenizer
 from medu1.prompt import messages
 from medu1.question import Question
 
@@ -31,10 +32,7 @@ def load(folder: Path | str) -> LocalModel:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return LocalModel(model.eval().to(device), tokenizer)
+    return LocalModel(model.eval().to(device), load_tokenizer(folder))
 
 
 def complete(

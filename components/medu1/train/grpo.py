@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
@@ -23,6 +23,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from medu1.completion import Completion
+from medu1.generation.tokenizer import load_tokenizer
 from medu1.params import Train
 from medu1.prompt import messages
 from medu1.question import Question
@@ -43,9 +44,7 @@ def train(
     on_step: OnStep,
 ) -> Telemetry:
     """Train from `base` and write the candidate into `folder`; `on_step` receives the steps done and their metrics."""
-    tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left", trust_remote_code=False)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer = load_tokenizer(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", use_safetensors=True, trust_remote_code=False)
     telemetry = Telemetry()
     trainer = GRPOTrainer(
@@ -88,13 +87,14 @@ def config(params: Train, checkpoints: Path) -> GRPOConfig:
         scale_rewards=params.scale_rewards,
         mask_truncated_completions=True,
         max_grad_norm=1.0,
-        bf16=False,
-        gradient_checkpointing=False,
+        bf16=torch.cuda.is_available(),
+        activation_checkpointing=False,
         logging_steps=1,
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
         dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
     )
 
 

@@ -1,0 +1,404 @@
+"""Training: the reward is the grader's verdict weighed, groups are one prompt, and GRPO writes safetensors only."""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from transformers.utils import logging
+
+from medu1 import dataset, journal, record
+from medu1.base.demonstrations import completion_text
+from medu1.base.tokenizer import fit
+from medu1.base.warmstart import untrained, warm_start
+from medu1.budget import LengthBudget
+from medu1.completion import Completion
+from medu1.errors import Stop
+from medu1.manifest import DatasetManifest, Manifest, ModelManifest
+from medu1.params import Base, Rewards, Scoring, Train
+from medu1.prompt import user_text
+from medu1.question import Choice, Integer, Number, Question, gold_text
+from medu1.scoring.grading import DEFAULT_GRADING
+from medu1.stage import Stage, produce
+from medu1.tracking import Tracking
+from medu1.train import component, step
+from medu1.train.grpo import config, grader, rows
+from medu1.train.rewards import Judged, judged, reward
+from medu1.train.telemetry import Telemetry
+from medu1.workspace import Workspace
+
+WEIGHTS = Rewards(correct=1.0, format=0.1, length=0.2, overlong=0.5)
+PARAMS = Train(
+    base_model="builtin",
+    revision="",
+    seed=0,
+    steps=2,
+    prompts_per_step=4,
+    group_size=4,
+    learning_rate=0.001,
+    beta=0.0,
+    epsilon_high=0.28,
+    loss_type="dapo",
+    scale_rewards="none",
+    temperature=1.0,
+    max_completion_tokens=16,
+    families=("choice",),
+    save_every=1,
+    rewards=WEIGHTS,
+)
+TINY = Base(vocabulary=360, hidden=32, layers=1, heads=2, steps=60, batch=8, learning_rate=0.01, guesses=0.5, seed=0)
+THIRD_PARTY = (
+    r"ignore:'pin_memory' argument is set as true:UserWarning",  # torch, without an accelerator
+    r"ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",  # TRL reads it
+    r"ignore:For backward compatibility, 'str' dtypes",  # MLflow's tables under pandas 3
+)
+pytestmark = [pytest.mark.filterwarnings(line) for line in THIRD_PARTY]
+PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+
+CHOICES = [
+    Question(
+        id=f"choice/{n}",
+        source="own",
+        text=f"Which letter is {letter}?",
+        options={"A": "one", "B": "two"},
+        gold=Choice(letter=letter),
+        topic="letters",
+        rationale="so",
+    )
+    for n, letter in enumerate("AABBABAB")
+]
+SUM = Question(id="sum/1", source="own", text="What is 1 + 7?", gold=Integer(value=8), rationale="1 + 7 = 8")
+UNSCORABLE = Question(id="odd/1", source="own", text="Which?", gold=Number(value=1, lower=2, upper=3))
+
+
+# Rewards
+
+
+def earned(text: str, question: Question = SUM, tokens: int = 10, budget: LengthBudget | None = None) -> Judged:
+    """What a completion earns where a response has 100 tokens at most."""
+    completion = Completion(question_id=question.id, text=text, tokens=tokens)
+    return judged(question, completion, budget, DEFAULT_GRADING, WEIGHTS, 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        ("<think>1 + 7</think><answer>8</answer>", 1.1),
+        ("<answer>8</answer>", 1.0),
+        ("<think>1 + 7</think><answer>9</answer>", 0.1),
+        ("It is 8.", 0.0),
+    ],
+)
+def test_right_pays_one_and_the_format_a_tenth(text: str, total: float) -> None:
+    assert earned(text).reward == pytest.approx(total)
+
+
+def test_what_cannot_be_scored_earns_nothing_not_zero() -> None:
+    for tokens in (10, 100):
+        assert earned("<think>x</think><answer>1</answer>", UNSCORABLE, tokens).reward is None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "total"), [(80, 1.1), (90, 1.1 - 0.25), (100, 1.1 - 0.5), (200, 1.1 - 0.5), (0, 1.1)]
+)
+def test_the_last_fifth_of_the_limit_costs_up_to_the_overlong_weight(tokens: int, total: float) -> None:
+    assert earned("<think>1 + 7</think><answer>8</answer>", tokens=tokens).reward == pytest.approx(total)
+
+
+@pytest.mark.parametrize(("answer", "total"), [("8", 1.1 + 0.2 * 0.5), ("9", 0.1)])
+def test_closeness_to_a_length_budget_pays_only_when_right(answer: str, total: float) -> None:
+    found = earned(f"<think>x</think><answer>{answer}</answer>", budget=LengthBudget(tokens=20))
+    assert found.verdict.length == 0.5
+    assert found.reward == pytest.approx(total)
+
+
+def test_a_reward_stays_in_its_stated_range() -> None:
+    """[-overlong, correct + format + length], both ends reached."""
+    texts = ("<think>x</think><answer>8</answer>", "<think>x</think><answer>9</answer>", "<answer>8</answer>", "", "8")
+    budgets = (None, LengthBudget(tokens=20), LengthBudget(tokens=20, mode="at_most"))
+    totals = [
+        earned(text, tokens=tokens, budget=budget).reward
+        for text, tokens, budget in product(texts, (0, 1, 20, 85, 100, 1000), budgets)
+    ]
+    found = [total for total in totals if total is not None]
+    assert len(found) == len(totals)
+    assert min(found) == pytest.approx(-WEIGHTS.overlong)
+    assert max(found) == pytest.approx(WEIGHTS.correct + WEIGHTS.format + WEIGHTS.length)
+
+
+def test_weights_are_the_parameters_own() -> None:
+    verdict = earned("<think>x</think><answer>8</answer>").verdict
+    assert reward(verdict, 100, Rewards(correct=3.0, format=0.0, length=0.0, overlong=2.0), 100) == pytest.approx(1.0)
+    assert reward(verdict, 0, Rewards(correct=3.0, format=0.5, length=0.0, overlong=2.0), 100) == pytest.approx(3.5)
+
+
+# The grader as TRL calls it
+
+
+END = 1
+
+
+def turns(*texts: str) -> list[list[dict[str, str]]]:
+    return [[{"role": "assistant", "content": text}] for text in texts]
+
+
+def test_trl_is_given_one_total_or_none_a_completion() -> None:
+    telemetry = Telemetry()
+    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_GRADING, END, telemetry)
+    right, wrong = "<think>x</think><answer>8</answer>", "<think>x</think><answer>9</answer>"
+    totals = pay(
+        completions=turns(right, wrong, right, right),
+        completion_ids=[[5, END], [5, 6, END], [5, END], [5, END]],
+        question=[SUM.canonical()] * 2 + [UNSCORABLE.canonical()] * 2,
+        prompts=["ignored"] * 4,
+    )
+    assert totals == [pytest.approx(1.1), pytest.approx(0.1), None, None]
+    assert telemetry.newest[1].completion.tokens == 3
+
+
+def test_a_completion_without_its_end_was_cut_off() -> None:
+    telemetry = Telemetry()
+    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_GRADING, END, telemetry)
+    pay(completions=turns("<think>x", "<think>x"), completion_ids=[[5] * 16, [5, END]], question=[SUM.canonical()] * 2)
+    assert [each.verdict.reason.value for each in telemetry.newest] == ["truncated", "no_answer"]
+    assert telemetry.metrics()["train/truncated"] == 0.5
+
+
+def test_a_row_is_the_conversation_and_the_question() -> None:
+    (row,) = rows([SUM])
+    assert [turn["role"] for turn in row["prompt"]] == ["system", "user"]
+    assert row["prompt"][1]["content"] == user_text(SUM)
+    assert Question.model_validate_json(row["question"]) == SUM
+
+
+# Telemetry
+
+
+RIGHT, WRONG, PLAIN = "<think>x</think><answer>8</answer>", "<think>x</think><answer>9</answer>", "eight"
+
+
+def test_groups_are_all_right_all_wrong_or_mixed() -> None:
+    telemetry = Telemetry()
+    telemetry.record([earned(text) for text in (RIGHT, RIGHT, WRONG, PLAIN, RIGHT, WRONG, WRONG, RIGHT)], 2)
+    found = telemetry.metrics()
+    assert {name: found[f"train/groups/{name}"] for name in ("all_right", "all_wrong", "mixed")} == {
+        "all_right": 0.25,
+        "all_wrong": 0.25,
+        "mixed": 0.5,
+    }
+
+
+def test_shares_are_of_the_newest_generation() -> None:
+    telemetry = Telemetry()
+    assert telemetry.metrics() == {}
+    telemetry.record([earned(PLAIN)] * 2, 2)
+    unscorable = [earned(RIGHT, UNSCORABLE, tokens=30)] * 2
+    telemetry.record([earned(RIGHT, tokens=10), earned(PLAIN, tokens=20), *unscorable], 2)
+    found = telemetry.metrics()
+    assert found["train/correct/calculation"] == 0.25
+    assert found["train/format"] == 0.75
+    assert found["train/unscorable"] == 0.5
+    assert found["train/no_answer"] == 0.25
+    assert found["train/tokens/right"] == 10
+    assert "train/correct/choice" not in found
+
+
+def test_a_share_without_rows_is_left_out() -> None:
+    telemetry = Telemetry()
+    telemetry.record([earned(WRONG)] * 2, 2)
+    assert "train/tokens/right" not in telemetry.metrics()
+
+
+def test_a_group_of_several_prompts_is_refused() -> None:
+    mixed = [earned(RIGHT), earned(RIGHT, UNSCORABLE)]
+    with pytest.raises(AssertionError, match="a group holds completions of several prompts"):
+        Telemetry().record(mixed, 2)
+    Telemetry().record(mixed, 1)
+
+
+def test_the_completions_table_says_what_each_earned_and_why() -> None:
+    telemetry = Telemetry()
+    telemetry.record([earned(RIGHT), earned(WRONG), earned(PLAIN)], 3)
+    table = telemetry.table(2)
+    assert {len(column) for column in table.values()} == {2}
+    assert table["completion"] == [RIGHT, WRONG]
+    assert table["reason"] == ["right", "wrong_value"]
+    assert table["reward"] == [pytest.approx(1.1), pytest.approx(0.1)]
+
+
+# TRL's options
+
+
+def test_parameters_become_trls_options(tmp_path: Path) -> None:
+    params = PARAMS.model_copy(
+        update={
+            "loss_type": "dr_grpo",
+            "scale_rewards": "group",
+            "beta": 0.04,
+            "epsilon_high": 0.3,
+            "temperature": 0.9,
+            "seed": 11,
+            "steps": 100,
+        }
+    )
+    found = config(params, tmp_path)
+    assert (found.loss_type, found.scale_rewards) == ("dr_grpo", "group")
+    assert (found.beta, found.epsilon_high, found.temperature) == (0.04, 0.3, 0.9)
+    assert (found.seed, found.max_steps, found.warmup_steps) == (11, 100, 5)
+    assert (found.learning_rate, found.max_completion_length) == (0.001, 16)
+    assert found.report_to == []
+
+
+def test_every_update_is_on_policy_and_of_whole_groups(tmp_path: Path) -> None:
+    found = config(PARAMS, tmp_path)
+    assert found.num_generations == 4
+    assert found.generation_batch_size == 4 * 4
+    assert (found.num_iterations, found.steps_per_generation, found.gradient_accumulation_steps) == (1, 1, 1)
+    assert found.mask_truncated_completions is True
+
+
+def test_trl_writes_no_checkpoint_of_its_own(tmp_path: Path) -> None:
+    """Its checkpoints hold pickles."""
+    assert config(PARAMS, tmp_path).save_strategy == "no"
+
+
+# GRPO
+
+
+class Prepared(NamedTuple):
+    """What train reads, in the store of a home."""
+
+    workspace: Workspace
+    base: ModelManifest
+    data: DatasetManifest
+    audit: Manifest
+
+    def trained(self, params: Train = PARAMS, code: str = "code") -> ModelManifest:
+        return step.trained(params, Scoring(free_text_threshold=0.6), self.base, self.data, self.audit, code)
+
+    def folder(self, model: Manifest) -> Path:
+        return self.workspace.home / "store" / model.key
+
+
+def write_base(stage: Stage, folder: Path) -> Mapping[str, Any]:
+    """A model that has learnt the form of an answer, but no letter: its groups are mixed."""
+    tokenizer = fit(
+        [user_text(row) + completion_text(row.rationale, gold_text(row)) for row in CHOICES], TINY.vocabulary
+    )
+    model = untrained(TINY, tokenizer)
+    warm_start(model, tokenizer, CHOICES, TINY)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return {}
+
+
+def write_data(stage: Stage, folder: Path) -> Mapping[str, Any]:
+    dataset.write(folder, "train", [*CHOICES, SUM])
+    return {}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Prepared]:
+    home = tmp_path_factory.mktemp("home")
+    (home / "mlflow.db").write_bytes(empty_database.read_bytes())
+    workspace = Workspace(home=home, run="r", tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
+    logging.disable_progress_bar()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for each other are slow on a busy machine
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in workspace.environment().items():
+            patch.setenv(name, value)
+        patch.delenv("MLFLOW_RUN_ID", raising=False)
+        base, data = produce("base", {}, {}, "", write_base), produce("prepare", {}, {}, "", write_data)
+        yield Prepared(
+            workspace,
+            ModelManifest(key=base.key, digest=record.content_digest(base.folder), base="builtin", revision=""),
+            DatasetManifest(key=data.key, digest="d", frozen="f", rows={"train": len(CHOICES) + 1}, data=""),
+            Manifest(key="audit/none", digest="a"),
+        )
+    torch.set_num_threads(threads)
+    logging.enable_progress_bar()
+
+
+@pytest.fixture(scope="module")
+def candidate(prepared: Prepared) -> ModelManifest:
+    return prepared.trained()
+
+
+def checkpoints(prepared: Prepared, model: ModelManifest) -> Path:
+    return prepared.workspace.home / "store" / "checkpoints" / Path(model.key).name
+
+
+def test_grpo_writes_a_whole_model_and_no_pickle(prepared: Prepared, candidate: ModelManifest) -> None:
+    names = {path.name for path in prepared.folder(candidate).iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", record.NAME} <= names
+    assert {path.suffix for path in prepared.workspace.home.rglob("*")} & PICKLES == set()
+    assert candidate.digest == record.content_digest(prepared.folder(candidate))
+
+
+def test_grpo_moves_the_weights_and_keeps_the_tokenizer(prepared: Prepared, candidate: ModelManifest) -> None:
+    before, after = prepared.folder(prepared.base), prepared.folder(candidate)
+    assert record.checksum(before / "model.safetensors") != record.checksum(after / "model.safetensors")
+    assert (before / "tokenizer.json").read_bytes() == (after / "tokenizer.json").read_bytes()
+
+
+def test_checkpoints_lie_outside_the_candidate_and_are_safetensors(
+    prepared: Prepared, candidate: ModelManifest
+) -> None:
+    (found,) = checkpoints(prepared, candidate).iterdir()
+    assert found.name == "step-1"
+    weights = found / "model.safetensors"
+    assert record.checksum(weights) != record.checksum(prepared.folder(candidate) / "model.safetensors")
+
+
+def test_the_run_holds_metrics_of_every_step_and_completions(prepared: Prepared, candidate: ModelManifest) -> None:
+    client = Tracking(prepared.workspace).client
+    made = record.read(prepared.folder(candidate))
+    assert made is not None
+    assert (made.facts["seed"], made.inputs["base"]) == (PARAMS.seed, prepared.base.digest)
+    run = client.get_run(made.mlflow_run)
+    assert run.info.status == "FINISHED"
+    for name in ("reward", "train/correct/choice", "train/format", "train/groups/mixed"):
+        assert [point.step for point in client.get_metric_history(made.mlflow_run, name)][:2] == [1, 2], name
+    assert run.data.metrics["train/format"] > 0
+    assert {file.path for file in client.list_artifacts(made.mlflow_run)} == {"completions.json", record.NAME}
+    assert run.inputs is not None
+    (used,) = run.inputs.dataset_inputs
+    assert used.dataset.digest == "d"
+
+
+def test_only_the_wanted_families_are_trained_on(prepared: Prepared, candidate: ModelManifest) -> None:
+    notes = [event.message for event, _ in journal.read(prepared.workspace.journal) if event.kind == "note"]
+    assert f"GRPO on {len(CHOICES)} questions, 4 x 4 a step" in notes
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    prepared: Prepared, candidate: ModelManifest
+) -> None:
+    again = prepared.trained(code="edited")
+    assert again.key != candidate.key
+    assert again.digest == candidate.digest
+    assert prepared.trained(PARAMS.model_copy(update={"seed": 1})).digest != candidate.digest
+
+
+def test_a_candidate_is_made_once_and_its_base_models_name_makes_no_other(
+    prepared: Prepared, candidate: ModelManifest
+) -> None:
+    """What the base is, its digest says."""
+    params = PARAMS.model_copy(update={"base_model": "elsewhere", "revision": "v2"})
+    text = component.train(
+        params.canonical(),
+        Scoring(free_text_threshold=0.6).canonical(),
+        prepared.base.text(),
+        prepared.data.text(),
+        prepared.audit.text(),
+        "code",
+    )
+    assert ModelManifest.model_validate_json(text) == candidate
+
+
+def test_families_without_questions_are_a_stop(prepared: Prepared) -> None:
+    with pytest.raises(Stop, match="No training question is of the families open"):
+        prepared.trained(PARAMS.model_copy(update={"families": ("open",)}))
