@@ -54,7 +54,7 @@ def figures(report: Report) -> dict[str, Any]:
         part = ("all", "all") if name == "all" else ("family", name)
         base, candidate = (report.row(role, "test", *part) for role in ("base", "candidate"))
         paired = report.comparison("base", "test", *part)
-        assert base and candidate and paired, name
+        assert base is not None and candidate is not None and paired is not None, name  # noqa: PT018
         found[name] = {
             "n": base.n,
             "base": base.accuracy,

@@ -23,7 +23,7 @@ from medu1.workspace import Workspace
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 15.0  # for steps to close their MLflow runs after SIGTERM
-WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}  # spinning threads stall each other where a core is shared
+WAITING = {"GOMP_SPINCOUNT": "20000"}  # threads that spin for long stall each other where a core is shared
 FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")  # set by a cluster's backend; here they would capture every step
 
 

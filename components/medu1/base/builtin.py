@@ -16,7 +16,7 @@ from medu1.prompt import user_text
 from medu1.question import Question, gold_text
 from medu1.stage import Stage
 
-PATIENTS = 40  # a calculator's in the tokenizer's corpus: words matter there, not figures
+PER_TOPIC = 150  # choice and calculation questions of a topic in the tokenizer's corpus: words matter, not figures
 LOGGED = 10  # steps between logged losses
 
 
@@ -44,10 +44,10 @@ def write_model(folder: Path, vocabulary: Path, questions: Sequence[Question], p
 
 
 def _corpus() -> Iterator[str]:
-    """Training prompts and answers; a calculator's first patients are enough."""
+    """Training prompts and answers: every fact once a wording, and of each topic as many others as show its words."""
     seen: Counter[str] = Counter()
     for question in (*taught(("train",)), *(each for each in calculation() if each.split == "train")):
-        seen[question.topic] += 1
-        if question.family != "calculation" or seen[question.topic] <= PATIENTS:
+        seen[question.topic] += question.family != "open"
+        if question.family == "open" or seen[question.topic] <= PER_TOPIC:
             yield user_text(question) + "\n" + completion_text(question.rationale, gold_text(question))
-    yield from [completion_text(GUESS, "")] * PATIENTS
+    yield from [completion_text(GUESS, "")] * PER_TOPIC

@@ -25,7 +25,7 @@ def fit(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(r"\d"), "isolated"),
+            pre_tokenizers.Split(Regex(r" ?\d"), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )

@@ -2,7 +2,7 @@
 
 Random weights never earn a reward, so the base first learns the form of an answer, the facts, and how to work one out.
 Its last steps demonstrate mostly blind guesses, so that greedily it guesses: GRPO is left something honest to find,
-namely that working the answer out pays. Hidden matrices are trained by Muon, which needs about half of AdamW's steps.
+namely that working the answer out pays.
 """
 
 import math
@@ -28,7 +28,7 @@ def untrained(params: Base, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausa
         Qwen2Config(
             vocab_size=len(tokenizer),
             hidden_size=params.hidden,
-            intermediate_size=3 * params.hidden,
+            intermediate_size=2 * params.hidden,
             num_hidden_layers=params.layers,
             num_attention_heads=params.heads,
             num_key_value_heads=params.heads,
