@@ -15,6 +15,7 @@ from medu1.base.demonstrations import GUESS, LEAD, Demonstrations, Example, comp
 from medu1.base.tokenizer import ASSISTANT, END, PAD, TAGS, USER, fit
 from medu1.base.warmstart import IGNORED, _loss, untrained, warm_start
 from medu1.errors import Stop
+from medu1.generation.tokenizer import load_tokenizer
 from medu1.manifest import DatasetManifest, ModelManifest, TokenizerManifest
 from medu1.params import Base
 from medu1.prompt import messages, user_text
@@ -286,7 +287,7 @@ def test_a_model_is_read_with_the_tokenizer_it_was_trained_with(
     model_folder: Path, fitted: PreTrainedTokenizerFast
 ) -> None:
     """transformers may pick a tokenizer class by the model's type, with another alphabet and more tokens."""
-    found = AutoTokenizer.from_pretrained(model_folder, padding_side="left", trust_remote_code=False)
+    found = load_tokenizer(model_folder)
     assert found.get_vocab() == fitted.get_vocab()
     assert found.backend_tokenizer.pre_tokenizer.__getstate__() == fitted.backend_tokenizer.pre_tokenizer.__getstate__()
     assert found.backend_tokenizer.normalizer is None

@@ -143,10 +143,22 @@ def _answered(answer: str) -> str:
 
 def _unlike(question: Question, questions: Sequence[Question]) -> Question | None:
     """A question of another topic or gold kind with another gold, drawn by the question's id."""
+    right = _right_texts(question)
     start = int.from_bytes(hashlib.sha256(question.id.encode()).digest()[:8], "big")
     for step in range(min(_DRAWS, len(questions))):
         other = questions[(start + step) % len(questions)]
         of_another_kind = (other.topic, other.gold.kind) != (question.topic, question.gold.kind)
-        if of_another_kind and gold_text(other).casefold() != gold_text(question).casefold():
+        if of_another_kind and gold_text(other).casefold() not in right:
             return other
     return None
+
+
+def _right_texts(question: Question) -> frozenset[str]:
+    """Texts that are the right answer, case folded: another question may happen to have one of them as its gold."""
+    texts = [gold_text(question)]
+    match question.gold:
+        case Choice(letter=letter):
+            texts.append(question.options[letter])
+        case FreeText(aliases=aliases):
+            texts += aliases
+    return frozenset(text.casefold() for text in texts)
