@@ -72,7 +72,7 @@ def audit(questions: Sequence[Question], settings: Grading = DEFAULT_GRADING) ->
     tried: Counter[tuple[str, Probe]] = Counter()
     accepted: defaultdict[tuple[str, Probe], list[str]] = defaultdict(list)
     for question in questions:
-        for probe, text in _probes(question, _unlike(question, questions)):
+        for probe, text in _probes(question, _unlike(question, questions, settings)):
             tried[question.source, probe] += 1
             if _accepts(question, text, settings):
                 accepted[question.source, probe].append(question.id)
@@ -141,16 +141,31 @@ def _answered(answer: str) -> str:
     return f"<think>I know.</think><answer>{answer}</answer>"
 
 
-def _unlike(question: Question, questions: Sequence[Question]) -> Question | None:
+def _unlike(question: Question, questions: Sequence[Question], settings: Grading) -> Question | None:
     """A question of another topic or gold kind with another gold, drawn by the question's id."""
     right = _right_texts(question)
     start = int.from_bytes(hashlib.sha256(question.id.encode()).digest()[:8], "big")
     for step in range(min(_DRAWS, len(questions))):
         other = questions[(start + step) % len(questions)]
         of_another_kind = (other.topic, other.gold.kind) != (question.topic, question.gold.kind)
-        if of_another_kind and gold_text(other).casefold() not in right:
+        if of_another_kind and gold_text(other).casefold() not in right and not _same_figure(question, other, settings):
             return other
     return None
+
+
+def _same_figure(question: Question, other: Question, settings: Grading) -> bool:
+    """Whether the other's gold is a number that is right here too, as small scores often are."""
+    if not isinstance(other.gold, Number | Integer):
+        return False
+    match question.gold:
+        case Integer(value=value):
+            return round(other.gold.value) == value
+        case Number(lower=float(low), upper=float(high)):
+            return min(low, high) <= other.gold.value <= max(low, high)
+        case Number(value=value):
+            return abs(other.gold.value - value) <= settings.number_tolerance * abs(value)
+        case _:
+            return False
 
 
 def _right_texts(question: Question) -> frozenset[str]:
