@@ -30,8 +30,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/learning.json"))
     options = parser.parse_args()
-    runs = [run(seed) for seed in options.seeds]
-    record.write_text(options.out, json.dumps({"machine": machine(), "runs": runs}, indent=1) + "\n")
+    runs: list[dict[str, Any]] = []
+    for seed in options.seeds:
+        runs.append(run(seed))
+        record.write_text(options.out, json.dumps({"machine": machine(), "runs": runs}, indent=1) + "\n")
     print(json.dumps(runs, indent=1))
 
 
