@@ -66,3 +66,41 @@ def test_nothing_asked_has_no_worst() -> None:
 )
 def test_negation(text: str, denied: str) -> None:
     assert negation(text) == denied
+
+
+NUMBER = Question(id="n", source="calc", topic="gap", text="Gap?", gold=Number(value=10, lower=9.5, upper=10.5))
+CHOICE = Question(id="c", source="mcq", text="Which?", gold=Choice(letter="B"), options={"A": "iron", "B": "zinc"})
+
+
+def other_golds(question: Question, other: Question) -> list[tuple[int, int]]:
+    """Tried and accepted golds of `other` on `question`."""
+    rates = audit([question, other]).rates
+    return [(r.tried, r.accepted) for r in rates if r.probe is Probe.OTHER_GOLD and r.source == question.source]
+
+
+@pytest.mark.parametrize(
+    ("question", "right"),
+    [
+        (NUMBER, Number(value=10.2)),
+        (NUMBER, Integer(value=10)),
+        (Question(id="i", source="score", text="Score?", gold=Integer(value=3)), Number(value=3.2)),
+        (Question(id="t", source="calc", text="Gap?", gold=Number(value=100)), Integer(value=104)),
+        (CHOICE, FreeText(text="Zinc")),
+    ],
+)
+def test_another_gold_that_is_right_here_too_is_not_drawn(
+    question: Question, right: Number | Integer | FreeText
+) -> None:
+    """Accepting a right answer says nothing of a hackable grader."""
+    assert other_golds(question, Question(id="o", source="other", topic="o", text="Other?", gold=right)) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "wrong"),
+    [(NUMBER, Number(value=10.6)), (NUMBER, Integer(value=9)), (CHOICE, FreeText(text="iron"))],
+)
+def test_another_gold_that_is_wrong_here_is_drawn_and_refused(
+    question: Question, wrong: Number | Integer | FreeText
+) -> None:
+    """However near: skipping right answers must not empty the battery."""
+    assert other_golds(question, Question(id="o", source="other", topic="o", text="Other?", gold=wrong)) == [(1, 0)]
