@@ -13,7 +13,7 @@ from medu1 import dataset, journal
 from medu1.builtin import questions as built_in
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, TokenizerManifest
-from medu1.params import Audit, Prepare, Scoring
+from medu1.params import Audit, Prepare
 from medu1.prepare import audit, component, medcalc, medquad, mirage, prompt_length, rawdata, step
 from medu1.prepare.cap import capped
 from medu1.prepare.prompt_length import lengths
@@ -21,6 +21,7 @@ from medu1.prepare.row import Reading
 from medu1.prepare.sources import file_digest, parse
 from medu1.prepare.split import assigned, disjoint
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, Question, Split, WeeksDays
+from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.stage import produce
 from medu1.workspace import Workspace
 
@@ -476,7 +477,7 @@ def test_a_source_changed_since_the_run_started_is_a_stop(tmp_path: Path, chain:
 def test_the_audit_accepts_honest_golds(tmp_path: Path, chain: TokenizerManifest) -> None:
     _, manifest = run(tmp_path, chain)
     limits = Audit(max_false_accept=0.01, max_false_reject=0.0)
-    text = component.audit(limits.canonical(), Scoring(free_text_threshold=0.6).canonical(), manifest.text(), "code")
+    text = component.audit(limits.canonical(), DEFAULT_SCORING.canonical(), manifest.text(), "code")
     assert (tmp_path / "home" / "store" / json.loads(text)["key"] / audit.NAME).exists()
 
 
@@ -489,7 +490,5 @@ def test_the_audit_refuses_training_where_a_gold_fails_its_own_grader(
     rawdata.build(tmp_path, pin=True)
     _, manifest = run(tmp_path, chain)
     with pytest.raises(Stop, match=r"refuses to train.*golds of own fail their own grader.*q/1"):
-        audit.audited(
-            Audit(max_false_accept=1.0, max_false_reject=0.0), Scoring(free_text_threshold=0.6), manifest, "code"
-        )
+        audit.audited(Audit(max_false_accept=1.0, max_false_reject=0.0), DEFAULT_SCORING, manifest, "code")
     assert not (tmp_path / "home" / "store" / "audit").exists()

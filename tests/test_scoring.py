@@ -13,7 +13,7 @@ from medu1.errors import Stop
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, Question, WeeksDays, gold_text
 from medu1.scoring import score as score_module
 from medu1.scoring.free_text import rouge_l
-from medu1.scoring.grading import Grading
+from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.scoring.length import closeness, overlong_penalty
 from medu1.scoring.score import score
 from medu1.scoring.verdict import Reason, Verdict
@@ -333,7 +333,8 @@ def test_words_of_the_question_do_not_make_an_answer() -> None:
 def test_threshold_of_one_asks_for_every_word() -> None:
     words = "<answer>Chemotherapy is usually the best choice for small cell lung cancer for 2 years.</answer>"
     assert score(asked(TREATMENT), written(words)).correct is True
-    assert score(asked(TREATMENT), written(words), settings=Grading(free_text_threshold=1)).correct is False
+    strict = DEFAULT_SCORING.model_copy(update={"free_text_threshold": 1.0})
+    assert score(asked(TREATMENT), written(words), settings=strict).correct is False
 
 
 def test_rouge_l_by_hand() -> None:

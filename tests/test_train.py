@@ -17,19 +17,20 @@ from medu1.budget import LengthBudget
 from medu1.completion import Completion
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, Manifest, ModelManifest
-from medu1.params import Base, Rewards, Scoring, Train
+from medu1.params import Base, Train
 from medu1.prompt import user_text
 from medu1.question import Choice, Integer, Number, Question, gold_text
-from medu1.scoring.grading import DEFAULT_GRADING
+from medu1.scoring.grading import DEFAULT_SCORING
+from medu1.scoring.reward import DEFAULT_REWARDS
 from medu1.stage import Stage, produce
 from medu1.tracking import Tracking
 from medu1.train import component, step
 from medu1.train.grpo import config, grader, rows
-from medu1.train.rewards import Judged, judged, reward
+from medu1.train.rewards import Judged, judged
 from medu1.train.telemetry import Telemetry
 from medu1.workspace import Workspace
 
-WEIGHTS = Rewards(correct=1.0, format=0.1, length=0.2, overlong=0.5)
+WEIGHTS = DEFAULT_REWARDS
 PARAMS = Train(
     base_model="builtin",
     revision="",
@@ -79,7 +80,7 @@ UNSCORABLE = Question(id="odd/1", source="own", text="Which?", gold=Number(value
 def earned(text: str, question: Question = SUM, tokens: int = 10, budget: LengthBudget | None = None) -> Judged:
     """What a completion earns where a response has 100 tokens at most."""
     completion = Completion(question_id=question.id, text=text, tokens=tokens)
-    return judged(question, completion, budget, DEFAULT_GRADING, WEIGHTS, 100)
+    return judged(question, completion, budget, DEFAULT_SCORING, WEIGHTS, 100)
 
 
 @pytest.mark.parametrize(
@@ -128,12 +129,6 @@ def test_a_reward_stays_in_its_stated_range() -> None:
     assert max(found) == pytest.approx(WEIGHTS.correct + WEIGHTS.format + WEIGHTS.length)
 
 
-def test_weights_are_the_parameters_own() -> None:
-    verdict = earned("<think>x</think><answer>8</answer>").verdict
-    assert reward(verdict, 100, Rewards(correct=3.0, format=0.0, length=0.0, overlong=2.0), 100) == pytest.approx(1.0)
-    assert reward(verdict, 0, Rewards(correct=3.0, format=0.5, length=0.0, overlong=2.0), 100) == pytest.approx(3.5)
-
-
 # The grader as TRL calls it
 
 
@@ -146,7 +141,7 @@ def turns(*texts: str) -> list[list[dict[str, str]]]:
 
 def test_trl_is_given_one_total_or_none_a_completion() -> None:
     telemetry = Telemetry()
-    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_GRADING, END, telemetry)
+    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_SCORING, END, telemetry)
     right, wrong = "<think>x</think><answer>8</answer>", "<think>x</think><answer>9</answer>"
     totals = pay(
         completions=turns(right, wrong, right, right),
@@ -160,7 +155,7 @@ def test_trl_is_given_one_total_or_none_a_completion() -> None:
 
 def test_a_completion_without_its_end_was_cut_off() -> None:
     telemetry = Telemetry()
-    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_GRADING, END, telemetry)
+    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_SCORING, END, telemetry)
     pay(completions=turns("<think>x", "<think>x"), completion_ids=[[5] * 16, [5, END]], question=[SUM.canonical()] * 2)
     assert [each.verdict.reason.value for each in telemetry.newest] == ["truncated", "no_answer"]
     assert telemetry.metrics()["train/truncated"] == 0.5
@@ -276,7 +271,7 @@ class Prepared(NamedTuple):
     audit: Manifest
 
     def trained(self, params: Train = PARAMS, code: str = "code") -> ModelManifest:
-        return step.trained(params, Scoring(free_text_threshold=0.6), self.base, self.data, self.audit, code)
+        return step.trained(params, DEFAULT_SCORING, self.base, self.data, self.audit, code)
 
     def folder(self, model: Manifest) -> Path:
         return self.workspace.home / "store" / model.key
@@ -390,7 +385,7 @@ def test_a_candidate_is_made_once_and_its_base_models_name_makes_no_other(
     params = PARAMS.model_copy(update={"base_model": "elsewhere", "revision": "v2"})
     text = component.train(
         params.canonical(),
-        Scoring(free_text_threshold=0.6).canonical(),
+        DEFAULT_SCORING.canonical(),
         prepared.base.text(),
         prepared.data.text(),
         prepared.audit.text(),

@@ -17,6 +17,7 @@ from medu1.question import Family, Frozen
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, lt=1)]  # a learning rate or a significance level
+Preset = Literal["recommended", "paper"]  # which rules grade and reward
 
 
 class Section(Frozen):
@@ -77,7 +78,12 @@ class Prepare(Section):
 class Scoring(Section):
     """The one grader's settings, read by audit, train and evaluate alike."""
 
-    free_text_threshold: Fraction  # token-F1 or ROUGE-L F at which a free text counts as right
+    preset: Preset  # paper: the authors' formulas, for comparison runs
+    free_text_threshold: Fraction  # recommended: token-F1 or ROUGE-L F at which a free text counts as right
+    number_tolerance: Annotated[float, Field(ge=0, lt=1)]  # share of the value, where the gold has no limits
+    max_answer_characters: Positive  # recommended: longer answers are wrong; twice a longer gold's length
+    paper_metric: Literal["merge", "ems", "bleu"]  # paper: the measure of free text
+    paper_threshold: Annotated[float, Field(ge=0, le=100)]  # paper: the measure must exceed it
 
 
 class Audit(Section):
@@ -88,12 +94,14 @@ class Audit(Section):
 
 
 class Rewards(Section):
-    """Weights of the reward's parts; read by training only."""
+    """Weights of the reward's parts under the preset recommended (paper has fixed ones); read by training only."""
 
     correct: Annotated[float, Field(ge=0)]
     format: Annotated[float, Field(ge=0)]
-    length: Annotated[float, Field(ge=0)]  # x closeness to the budget, only when right
-    overlong: Annotated[float, Field(ge=0)]  # x soft overlong punishment in [-1, 0]
+    length: Annotated[float, Field(ge=0)]  # x closeness to the length budget, in [0, 1]
+    length_gated: bool  # closeness pays only a right answer
+    overlong: Annotated[float, Field(ge=0)]  # x soft overlong punishment, in [-1, 0]
+    overlong_cache: Fraction  # share of the token limit over which that punishment rises
 
     @model_validator(mode="after")
     def _rewards_something(self) -> Self:

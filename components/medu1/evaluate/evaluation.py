@@ -14,7 +14,6 @@ from medu1.evaluate.verdicts import Identity, JudgedAnswer
 from medu1.params import Evaluate, Scoring
 from medu1.question import Frozen, Question
 from medu1.report import Role, SetName
-from medu1.scoring.grading import Grading
 from medu1.scoring.score import score
 from medu1.stage import Stage, fetch
 from medu1.storage import Store, open_store
@@ -38,18 +37,17 @@ class Bench:
     stage: Stage
     store: Store
     params: Evaluate
-    grading: Grading
+    scoring: Scoring
     decoding: str  # digest of the limits, the batch and the decoder's sources
     grader: str  # digest of the settings and the grader's sources
 
 
 def bench(stage: Stage, params: Evaluate, scoring: Scoring) -> Bench:
     """Greedy decoding at the stated batch size, and the one grader."""
-    grading = Grading(free_text_threshold=scoring.free_text_threshold)
     decoding = [params.max_completion_tokens, params.batch, code.room_digest("generation")]
-    grader = [grading.model_dump(mode="json"), code.room_digest("scoring")]
+    grader = [scoring.model_dump(mode="json"), code.room_digest("scoring")]
     store = open_store(stage.workspace)
-    return Bench(stage, store, params, grading, record.digest(decoding), record.digest(grader))
+    return Bench(stage, store, params, scoring, record.digest(decoding), record.digest(grader))
 
 
 def judged(bench: Bench, subject: Subject, sets: Sets) -> Answers:
@@ -87,7 +85,7 @@ def _generated(bench: Bench, subject: Subject, missing: Sets, identities: Mappin
             on_progress=partial(_progress, bench.stage, f"{subject.role}, {name}"),
         )
         answers[name] = [
-            verdicts.row(question, name, completion, score(question, completion, None, bench.grading))
+            verdicts.row(question, name, completion, score(question, completion, None, bench.scoring))
             for question, completion in zip(questions, completions, strict=True)
         ]
         verdicts.publish(bench.store, identities[name], answers[name], bench.stage, started)

@@ -16,7 +16,6 @@ from medu1.params import Audit, Scoring
 from medu1.question import Question
 from medu1.scoring.audit import AuditReport
 from medu1.scoring.audit import audit as battery
-from medu1.scoring.grading import Grading
 from medu1.stage import Stage, fetch, produce
 
 NAME = "audit.json"
@@ -35,7 +34,7 @@ def audited(params: Audit, scoring: Scoring, data: DatasetManifest, code: str) -
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
         questions = dataset.read(fetch(data.key, stage.workspace).folder, "train")
-        report = battery(questions, Grading(free_text_threshold=scoring.free_text_threshold))
+        report = battery(questions, scoring)
         rejects = reject_rates(report, questions)
         _log(stage, folder, report, rejects)
         if faults := [*_accepted(report, params.max_false_accept), *_rejected(report, questions, rejects, params)]:

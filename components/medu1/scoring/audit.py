@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import Final
 
 from medu1.completion import Completion
+from medu1.params import Scoring
 from medu1.question import Choice, FreeText, Frozen, Integer, Number, Question, gold_text
-from medu1.scoring.grading import DEFAULT_GRADING, Grading
+from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.scoring.score import score
 
 SHOWN: Final = 20  # ids kept of the accepted answers of one rate
@@ -67,7 +68,7 @@ class AuditReport(Frozen):
         return max(self.rates, key=lambda rate: rate.rate, default=None)
 
 
-def audit(questions: Sequence[Question], settings: Grading = DEFAULT_GRADING) -> AuditReport:
+def audit(questions: Sequence[Question], settings: Scoring = DEFAULT_SCORING) -> AuditReport:
     """Score every gold and every probe of every question."""
     tried: Counter[tuple[str, Probe]] = Counter()
     accepted: defaultdict[tuple[str, Probe], list[str]] = defaultdict(list)
@@ -97,11 +98,11 @@ def _rate(source: str, probe: Probe, tried: int, accepted: defaultdict[tuple[str
     return ProbeRate(source=source, probe=probe, tried=tried, accepted=len(ids), ids=tuple(ids[:SHOWN]))
 
 
-def _accepts(question: Question, text: str, settings: Grading) -> bool:
+def _accepts(question: Question, text: str, settings: Scoring) -> bool:
     return score(question, Completion(question_id=question.id, text=text), settings=settings).correct is True
 
 
-def _accepts_its_golds(question: Question, settings: Grading) -> bool:
+def _accepts_its_golds(question: Question, settings: Scoring) -> bool:
     aliases = question.gold.aliases if isinstance(question.gold, FreeText) else ()
     return all(_accepts(question, _answered(text), settings) for text in (gold_text(question), *aliases))
 
@@ -141,7 +142,7 @@ def _answered(answer: str) -> str:
     return f"<think>I know.</think><answer>{answer}</answer>"
 
 
-def _unlike(question: Question, questions: Sequence[Question], settings: Grading) -> Question | None:
+def _unlike(question: Question, questions: Sequence[Question], settings: Scoring) -> Question | None:
     """A question of another topic or gold kind with another gold, drawn by the question's id."""
     right = _right_texts(question)
     start = int.from_bytes(hashlib.sha256(question.id.encode()).digest()[:8], "big")
@@ -153,7 +154,7 @@ def _unlike(question: Question, questions: Sequence[Question], settings: Grading
     return None
 
 
-def _same_figure(question: Question, other: Question, settings: Grading) -> bool:
+def _same_figure(question: Question, other: Question, settings: Scoring) -> bool:
     """Whether the other's gold is a number that is right here too, as small scores often are."""
     if not isinstance(other.gold, Number | Integer):
         return False

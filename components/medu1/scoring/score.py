@@ -1,15 +1,19 @@
 """The grader: training rewards, evaluation and the reward audit all call `score`, so that none has a second opinion."""
 
 import logging
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from medu1.budget import LengthBudget
 from medu1.completion import Completion
+from medu1.params import Scoring
 from medu1.question import Choice, Date, FreeText, Integer, Number, Question, WeeksDays
+from medu1.scoring import paper
 from medu1.scoring.answer import Extracted, extract, format_ok
 from medu1.scoring.choice import judge_choice
 from medu1.scoring.dates import judge_date, judge_weeks_days
 from medu1.scoring.free_text import has_words, judge_free_text
-from medu1.scoring.grading import DEFAULT_GRADING, Grading
+from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.scoring.length import closeness
 from medu1.scoring.number import judge_integer, judge_number, lies_within_limits
 from medu1.scoring.verdict import Judgement, Reason, Verdict, wrong
@@ -22,7 +26,7 @@ def score(
     question: Question,
     completion: Completion,
     budget: LengthBudget | None = None,
-    settings: Grading = DEFAULT_GRADING,
+    settings: Scoring = DEFAULT_SCORING,
 ) -> Verdict:
     """The verdict on one completion. Never raises: a fault of the grader itself is logged and unscorable."""
     try:
@@ -32,8 +36,8 @@ def score(
         return Verdict(question_id=question.id, format_ok=False, answer=None, correct=None, reason=Reason.UNSCORABLE)
 
 
-def judge(question: Question, answer: str, settings: Grading = DEFAULT_GRADING) -> Judgement:
-    """The judgement on an answer already taken out of its tags."""
+def judge(question: Question, answer: str, settings: Scoring = DEFAULT_SCORING) -> Judgement:
+    """The judgement of the preset recommended on an answer already taken out of its tags."""
     match question.gold:
         case Choice() as gold:
             return judge_choice(answer, question.options, gold)
@@ -49,27 +53,49 @@ def judge(question: Question, answer: str, settings: Grading = DEFAULT_GRADING) 
             return judge_free_text(answer, gold, question.text, settings.free_text_threshold)
 
 
-def _verdict(question: Question, completion: Completion, budget: LengthBudget | None, settings: Grading) -> Verdict:
-    found = extract(completion, _answer_limit(question, settings))
-    judged = _judgement(question, found, settings) if _is_scorable(question, settings) else _MALFORMED_GOLD
+def _extract(question: Question, completion: Completion, settings: Scoring) -> Extracted:
+    """The answer block after the thought; a long gold raises the limit, so that it can always be given."""
+    limit = settings.max_answer_characters
+    if isinstance(question.gold, FreeText):
+        limit = max(limit, 2 * max(map(len, (question.gold.text, *question.gold.aliases))))
+    return extract(completion, limit)
+
+
+class Rules(NamedTuple):
+    """What a preset consists of; each verdict is these four, whatever the preset."""
+
+    extract: Callable[[Question, Completion, Scoring], Extracted]
+    judge: Callable[[Question, str, Scoring], Judgement]
+    format_ok: Callable[[str], bool]
+    closeness: Callable[[int | None, LengthBudget | None], float | None]
+
+
+_RECOMMENDED: Final = Rules(_extract, judge, format_ok, closeness)
+_PAPER: Final = Rules(paper.last_answer, paper.judge, paper.format_in_order, paper.length_term)
+
+
+def _verdict(question: Question, completion: Completion, budget: LengthBudget | None, settings: Scoring) -> Verdict:
+    rules = _PAPER if settings.preset == "paper" else _RECOMMENDED
+    found = rules.extract(question, completion, settings)
+    judged = _judgement(rules, question, found, settings) if _is_scorable(question, settings) else _MALFORMED_GOLD
     return Verdict(
         question_id=question.id,
-        format_ok=format_ok(completion.text),
+        format_ok=rules.format_ok(completion.text),
         answer=found.text,
         correct=judged.correct,
         similarity=judged.similarity,
-        length=closeness(completion.tokens, budget),
+        length=rules.closeness(completion.tokens, budget),
         reason=judged.reason,
     )
 
 
-def _judgement(question: Question, found: Extracted, settings: Grading) -> Judgement:
+def _judgement(rules: Rules, question: Question, found: Extracted, settings: Scoring) -> Judgement:
     if found.fault or found.text is None:
         return wrong(found.fault or Reason.NO_ANSWER)
-    return judge(question, found.text, settings)
+    return rules.judge(question, found.text, settings)
 
 
-def _is_scorable(question: Question, settings: Grading) -> bool:
+def _is_scorable(question: Question, settings: Scoring) -> bool:
     """False where no answer could be right by the gold's own rule."""
     match question.gold:
         case Number() as gold:
@@ -78,11 +104,3 @@ def _is_scorable(question: Question, settings: Grading) -> bool:
             return has_words(gold)
         case _:
             return True
-
-
-def _answer_limit(question: Question, settings: Grading) -> int:
-    """A long gold raises the limit, so that it can always be given."""
-    if not isinstance(question.gold, FreeText):
-        return settings.max_answer_characters
-    longest = max(map(len, (question.gold.text, *question.gold.aliases)))
-    return max(settings.max_answer_characters, 2 * longest)

@@ -24,10 +24,9 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from medu1.completion import Completion
 from medu1.generation.tokenizer import load_tokenizer
-from medu1.params import Train
+from medu1.params import Scoring, Train
 from medu1.prompt import messages
 from medu1.question import Question
-from medu1.scoring.grading import Grading
 from medu1.train.rewards import Judged, judged
 from medu1.train.telemetry import Telemetry
 
@@ -38,7 +37,7 @@ def train(
     base: Path,
     questions: Sequence[Question],
     params: Train,
-    grading: Grading,
+    scoring: Scoring,
     folder: Path,
     checkpoints: Path,
     on_step: OnStep,
@@ -52,7 +51,7 @@ def train(
         processing_class=tokenizer,
         args=config(params, checkpoints),
         train_dataset=rows(questions),
-        reward_funcs=grader(params, grading, int(tokenizer.eos_token_id), telemetry),
+        reward_funcs=grader(params, scoring, int(tokenizer.eos_token_id), telemetry),
         callbacks=[_Watch(telemetry, on_step, params, checkpoints)],
     )
     trainer.remove_callback(ProgressCallback)
@@ -98,12 +97,12 @@ def config(params: Train, checkpoints: Path) -> GRPOConfig:
     )
 
 
-def grader(params: Train, grading: Grading, end: int, telemetry: Telemetry) -> Callable[..., list[float | None]]:
+def grader(params: Train, scoring: Scoring, end: int, telemetry: Telemetry) -> Callable[..., list[float | None]]:
     """TRL's reward function: conversational completions in, one total or None each out."""
 
     def reward(completions: Any, completion_ids: Any, question: Sequence[str], **_: object) -> list[float | None]:
         batch = [
-            _judged(Question.model_validate_json(row), turns[-1]["content"], ids, params, grading, end)
+            _judged(Question.model_validate_json(row), turns[-1]["content"], ids, params, scoring, end)
             for row, turns, ids in zip(question, completions, completion_ids, strict=True)
         ]
         telemetry.record(batch, params.group_size)
@@ -112,11 +111,11 @@ def grader(params: Train, grading: Grading, end: int, telemetry: Telemetry) -> C
     return reward
 
 
-def _judged(question: Question, text: str, ids: Sequence[int], params: Train, grading: Grading, end: int) -> Judged:
+def _judged(question: Question, text: str, ids: Sequence[int], params: Train, scoring: Scoring, end: int) -> Judged:
     completion = Completion(
         question_id=question.id, text=text, tokens=len(ids), finish="stop" if end in ids else "length"
     )
-    return judged(question, completion, None, grading, params.rewards, params.max_completion_tokens)
+    return judged(question, completion, None, scoring, params.rewards, params.max_completion_tokens)
 
 
 class _Watch(TrainerCallback):

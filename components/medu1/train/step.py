@@ -10,7 +10,6 @@ from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, Manifest, ModelManifest
 from medu1.params import Scoring, Train
 from medu1.question import Question
-from medu1.scoring.grading import Grading
 from medu1.stage import Stage, fetch, produce
 
 SHOWN = 64  # rows of the completions table
@@ -63,8 +62,7 @@ def _train(
         stage.progress(min(step, params.steps), params.steps, reward)
         stage.metrics(metrics, step)
 
-    grading = Grading(free_text_threshold=scoring.free_text_threshold)
-    telemetry = train(base, questions, params, grading, folder, checkpoints, on_step)
+    telemetry = train(base, questions, params, scoring, folder, checkpoints, on_step)
     stage.tracking.table(stage.run, "completions.json", telemetry.table(SHOWN))
 
 
