@@ -1,6 +1,6 @@
 """What GRPO adds to the base it starts from, on held-out questions, for several seeds: whole runs in fresh homes.
 
-    .venv/bin/python benchmarks/learning.py --seeds 0 1 2 --out benchmarks/results/learning.json
+    .venv/bin/python -m benchmarks.learning --seeds 0 1 2 --out benchmarks/results/learning.json
 
 A seed sets the warm start and the training alike. Written are the paired test accuracies, their interval and exact
 McNemar p by family, how long the chain took, its peak memory, and the machine. Nothing is averaged away.
@@ -8,8 +8,6 @@ McNemar p by family, how long the chain took, its peak memory, and the machine. 
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -18,9 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import machine
 from medu1 import record
-from medu1.code import versions
-from medu1.report import Report
+from medu1.report import Report, Slice
 
 FAMILIES = ("all", "choice", "open", "calculation")
 
@@ -33,7 +31,8 @@ def main() -> None:
     runs: list[dict[str, Any]] = []
     for seed in options.seeds:
         runs.append(run(seed))
-        record.write_text(options.out, json.dumps({"machine": machine(), "runs": runs}, indent=1) + "\n")
+        told = {**machine("torch", "transformers", "trl", "kfp", "mlflow"), "peak_process_mib": peak_process_mib()}
+        record.write_text(options.out, json.dumps({"machine": told, "runs": runs}, indent=1) + "\n")
     print(json.dumps(runs, indent=1))
 
 
@@ -53,7 +52,7 @@ def figures(report: Report) -> dict[str, Any]:
     """Accuracy of base and candidate and their paired difference on the test split, by family."""
     found: dict[str, Any] = {}
     for name in FAMILIES:
-        part = ("all", "all") if name == "all" else ("family", name)
+        part: tuple[Slice, str] = ("all", "all") if name == "all" else ("family", name)
         base, candidate = (report.row(role, "test", *part) for role in ("base", "candidate"))
         paired = report.comparison("base", "test", *part)
         assert base is not None and candidate is not None and paired is not None, name  # noqa: PT018
@@ -68,15 +67,9 @@ def figures(report: Report) -> dict[str, Any]:
     return found
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on; memory is the largest single process of all runs, in MiB."""
-    return {
-        "cores": os.cpu_count(),
-        "processor": platform.machine(),
-        "python": platform.python_version(),
-        "versions": versions(("torch", "transformers", "trl", "kfp", "mlflow")),
-        "peak_process_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
-    }
+def peak_process_mib() -> int:
+    """The largest single process of all runs."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,7 +53,7 @@ def run(
     arguments = request.arguments(checked)
     workspace = _workspace(home, request.new_run())
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stopped)
+        signal.signal(number, _stopped("Stopped before the chain was done. Run again: complete steps are reused."))
     began = time.monotonic()
     with Board(Console(stderr=True)).live() as board:
         succeeded = local.run(arguments, workspace, board.show)
@@ -89,6 +90,72 @@ def build(
 
     digest = rawdata.build(Path.cwd(), pin=pin)
     _print({"digest": str(digest), "pinned": pin}) if as_json else typer.echo(f"data/ is {digest}")
+
+
+@data.command("check")
+def check(
+    params: Annotated[Path, typer.Option("--params", help="Every knob of the chain.")] = Path("params.yaml"),
+    settings: Settings = [],  # noqa: B006, typer reads it once
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Check the training questions before a run: every row readable, every gold right, no degenerate answer paid."""
+    from rich.console import Console
+
+    from medu1.prepare import audit, audit_page
+    from medu1.prepare.check import check
+    from pipelines import checking, request
+
+    read = request.read_params(params, settings)
+    folder = home.resolve() / "check"
+    checked = check(read, request.raw_data(read.prepare.sources), folder)
+    if as_json:
+        _print(checking.summary(checked))
+    else:
+        checking.show(checked, Console(width=_width()))
+        typer.echo(f"Report    {folder / audit_page.NAME}")
+    if checked.refusals:
+        typer.echo(str(audit.refusal(checked.refusals)), err=True)
+        raise typer.Exit(EXIT_CODE)
+
+
+@app.command()
+def score(
+    questions: Annotated[Path, typer.Option("--questions", help="Questions, one JSON object a line.")],
+    completions: Annotated[Path, typer.Option("--completions", help="Completions, one JSON object a line.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The verdicts, one line a completion, in order.")],
+    preset: Annotated[str, typer.Option(help="Whose rules: recommended, paper.")] = "",
+    params: Annotated[
+        Path | None, typer.Option("--params", help="Settings and weights; without it, those medu1 ships.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="Tokens a response may have: a long one earns less.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first row that is not as it should be.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Grade completions of any number, in order, and say what each earns."""
+    from medu1.scoring.stream import Task, score_files
+    from pipelines import grading
+
+    signal.signal(signal.SIGTERM, _stopped("Stopped; no verdicts are written."))
+    scoring, weights = grading.rules(params, preset)
+    task = Task(
+        questions=questions,
+        completions=completions,
+        out=out,
+        settings=scoring,
+        weights=weights,
+        limit=max_tokens,
+        strict=strict,
+    )
+    tally = score_files(task)
+    for line in grading.lines(tally):
+        typer.echo(line, err=True)
+    if as_json:
+        _print(grading.summary(tally))
 
 
 @app.command()
@@ -178,9 +245,14 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() else 120
 
 
-def _stopped(signum: int, frame: FrameType | None) -> None:
-    typer.echo("Stopped before the chain was done. Run again: complete steps are reused.", err=True)
-    sys.exit(128 + signum)
+def _stopped(message: str) -> Callable[[int, FrameType | None], None]:
+    """A signal handler that ends the process the way an exception would, so that everything is cleaned up."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        typer.echo(message, err=True)
+        sys.exit(128 + signum)
+
+    return stop
 
 
 def _print(value: object) -> None:

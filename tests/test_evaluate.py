@@ -18,6 +18,7 @@ from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
 from medu1.prompt import user_text
 from medu1.question import Choice, FreeText, Integer, Question
 from medu1.report import Report
+from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.stage import Stage, produce
 from medu1.tracking import Tracking
 from medu1.workspace import Workspace
@@ -28,7 +29,7 @@ pytestmark = [  # both inside MLflow
 ]
 
 PARAMS = {"max_completion_tokens": 6, "batch": 4, "confidence": 0.95, "completions_shown": 10}
-SCORING = json.dumps({"free_text_threshold": 0.6})
+SCORING = DEFAULT_SCORING.canonical()
 DECIDE = json.dumps({"min_gain": 0.0, "alpha": 0.05})
 TEMPLATE = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
 

@@ -15,19 +15,20 @@ ROOT = Path(__file__).parents[1]
 MEDU1 = ROOT / "components" / "medu1"
 
 STEPS = {"run", "base", "prepare", "train", "evaluate", "register"}
-SHARED = {"calculators", "scoring", "generation", "builtin"}  # below the steps
+SHARED = {"calculators", "scoring", "generation", "builtin", "drawing"}  # below the steps
 SERVICES = {"storage", "tracking", "stage", "code", "dataset"}  # not nouns: they touch disks and servers
 MAY_USE = {
     "run": set[str](),
     "base": {"builtin", "calculators"},
-    "prepare": {"builtin", "calculators", "scoring"},
+    "prepare": {"builtin", "calculators", "drawing", "scoring"},
     "train": {"generation", "scoring"},
-    "evaluate": {"generation", "scoring"},
+    "evaluate": {"drawing", "generation", "scoring"},
     "register": set[str](),
     "calculators": set[str](),
     "scoring": set[str](),
     "generation": set[str](),
     "builtin": {"calculators"},
+    "drawing": set[str](),
 }
 ONLY_IN = {  # third-party package -> the places that may import it
     "kfp": {"pipelines"},
@@ -153,6 +154,8 @@ def _is_import(node: ast.stmt) -> bool:
         ("components/medu1/train/component.py", "from kfp import dsl"),
         ("components/medu1/scoring/score.py", "def f():\n    import torch"),
         ("components/medu1/builtin/facts.py", "from medu1.base import component"),
+        ("components/medu1/drawing/svg.py", "from medu1.scoring import score"),
+        ("components/medu1/train/grpo.py", "from medu1.drawing import svg"),
         ("components/medu1/question.py", "import numpy"),
         ("components/medu1/question.py", "from medu1.storage import open_store"),
         ("components/medu1/storage.py", "from medu1.prepare import sources"),

@@ -15,6 +15,7 @@ from medu1.scoring import score as score_module
 from medu1.scoring.free_text import rouge_l
 from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.scoring.length import closeness, overlong_penalty
+from medu1.scoring.number import UNITS, read_number
 from medu1.scoring.score import score
 from medu1.scoring.verdict import Reason, Verdict
 
@@ -148,6 +149,10 @@ NUMBER_ROWS = [
     ("55.7", Reason.RIGHT),  # within 5%
     ("55.8", Reason.OUTSIDE_LIMITS),
     ("\u221253.1", Reason.OUTSIDE_LIMITS),
+    ("minus 53.1", Reason.OUTSIDE_LIMITS),
+    ("- 53.1", Reason.OUTSIDE_LIMITS),  # a sign, not a bullet
+    ("Score - 53.1", Reason.SEVERAL_NUMBERS),  # a sign or a pause
+    ("\u096c53.1", Reason.OUTSIDE_LIMITS),  # a Devanagari six
     ("531", Reason.OUTSIDE_LIMITS),
     ("53.1 or 60", Reason.SEVERAL_NUMBERS),
     ("53,1 or 53,1", Reason.SEVERAL_NUMBERS),
@@ -157,6 +162,10 @@ NUMBER_ROWS = [
     ("53.1 \u00b1 2", Reason.RANGE_OR_INEQUALITY),
     ("> 53", Reason.RANGE_OR_INEQUALITY),
     ("less than 53.1", Reason.RANGE_OR_INEQUALITY),
+    ("53.1 or more", Reason.RANGE_OR_INEQUALITY),
+    ("max 53.1", Reason.RANGE_OR_INEQUALITY),
+    ("cannot be determined", Reason.NOT_A_NUMBER),
+    ("53.1 + 53.1", Reason.SEVERAL_NUMBERS),  # equal terms of a sum are not one value
     ("not 53.1", Reason.NEGATED),
     ("1e999", Reason.NOT_A_NUMBER),
     ("nan", Reason.NOT_A_NUMBER),
@@ -172,12 +181,20 @@ def test_number(answer: str, reason: Reason) -> None:
     assert (verdict.reason, verdict.correct) == (reason, reason is Reason.RIGHT)
 
 
-@pytest.mark.parametrize("answer", ["1500", "1,500", "1.5e3", "1.5E+3", "1.5x10^3", "1.5*10**3", "1\u202f500"])
+@pytest.mark.parametrize("value", [1.5, 1500])
+def test_power_before_a_volume_belongs_to_the_number_or_to_the_unit(value: float) -> None:
+    assert answered(asked(Number(value=value)), "1.5 \u00d7 10\u00b3/\u00b5L").correct is True
+    assert answered(asked(Number(value=value * 10)), "1.5 x 10^3/uL").correct is False
+
+
+@pytest.mark.parametrize("answer", ["1500", "1 500", "1,500", "1.5e3", "1.5E+3", "1.5x10^3", "1.5*10**3", "1\u202f500"])
 def test_thousands_and_powers(answer: str) -> None:
     assert answered(asked(Number(value=1500)), answer).correct is True
 
 
-@pytest.mark.parametrize("answer", ["-0.828", "\u22120.828", "-.828 L", "\u2212 0.83"])
+@pytest.mark.parametrize(
+    "answer", ["-0.828", "- 0.828 L", "minus 0.83", "(-) 0.828", "\u22120.828", "-.828 L", "\u2212 0.83"]
+)
 def test_limits_of_a_negative_truth_come_in_either_order(answer: str) -> None:
     assert answered(asked(Number(value=-0.828, lower=-0.7866, upper=-0.8694)), answer).correct is True
 
@@ -205,6 +222,10 @@ INTEGER_ROWS = [
     ("3-4", Reason.RANGE_OR_INEQUALITY),
     ("\u2265 4", Reason.RANGE_OR_INEQUALITY),
     ("4+", Reason.RANGE_OR_INEQUALITY),
+    ("4 out of a maximum of 5", Reason.RIGHT),
+    ("maximum 4", Reason.RANGE_OR_INEQUALITY),
+    ("4+4", Reason.SEVERAL_NUMBERS),
+    ("4 x 1", Reason.SEVERAL_NUMBERS),
     ("4 or 5", Reason.SEVERAL_NUMBERS),
     ("4/5/2006", Reason.SEVERAL_NUMBERS),
     ("four", Reason.NOT_A_NUMBER),
@@ -224,6 +245,12 @@ DATE_ROWS = [
     ("2014-09-03T00:00:00Z", Reason.RIGHT),
     ("September 3, 2014", Reason.RIGHT),
     ("3rd of Sept. 2014", Reason.RIGHT),
+    ("3-Sep-2014", Reason.RIGHT),
+    ("3. September 2014", Reason.RIGHT),
+    ("09.03.2014", Reason.NOT_A_DATE),
+    ("3-Sep-14", Reason.NOT_A_DATE),
+    ("40 weeks after the last period", Reason.NOT_A_DATE),
+    ("09/03/2014 or later", Reason.RANGE_OR_INEQUALITY),
     ("The due date is 09/03/2014.", Reason.RIGHT),
     ("03/09/2014", Reason.WRONG_DATE),  # never day first
     ("09/04/2014", Reason.WRONG_DATE),
@@ -250,6 +277,13 @@ WEEKS_DAYS_ROWS = [
     ("17 wk 6 d", Reason.RIGHT),
     ("17+6", Reason.RIGHT),
     ("17 6/7 weeks", Reason.RIGHT),
+    ("17-6/7 weeks", Reason.RIGHT),
+    ("GA=17+6", Reason.RIGHT),
+    ("17 weeks and 6 days (17+6)", Reason.RIGHT),
+    ("17 weeks and 6 days (17+5)", Reason.NOT_WEEKS_DAYS),
+    ('{"weeks": 17, "days": 6}', Reason.RIGHT),
+    ("at most 17 weeks and 6 days", Reason.RANGE_OR_INEQUALITY),
+    ("17 weeks and 6 days or more", Reason.RANGE_OR_INEQUALITY),
     ("('17 weeks', '6 days')", Reason.RIGHT),
     ("(17, 6)", Reason.RIGHT),
     ("17 weeks and 5 days", Reason.WRONG_WEEKS_DAYS),
@@ -292,7 +326,7 @@ FREE_TEXT_ROWS = [
     (FreeText(text="vitamin A"), "Vitamin a.", Reason.RIGHT),
     (FreeText(text="vitamin A"), "a vitamin", Reason.TOO_FEW_CONTENT_WORDS),
     (FreeText(text="Hodgkin lymphoma"), "non-Hodgkin lymphoma", Reason.NEGATED),
-    (FreeText(text="HER2+"), "HER2-", Reason.TOO_FEW_CONTENT_WORDS),
+    (FreeText(text="HER2+"), "HER2-", Reason.CONTRADICTED),
     (FreeText(text="beta blocker"), "Beta-blockers", Reason.RIGHT),
     (FreeText(text="Sj\u00f6gren's syndrome"), "Sjogren syndrome", Reason.RIGHT),
     (FreeText(text="aspirin"), "Aspirin", Reason.RIGHT),
@@ -307,6 +341,12 @@ FREE_TEXT_ROWS = [
     (TREATMENT, TREATMENT.text.replace("is", "is not"), Reason.NEGATED),
     (TREATMENT, f"It is not true that {TREATMENT.text}", Reason.NEGATED),
     (TREATMENT, TREATMENT.text.replace("2", "5"), Reason.WRONG_VALUE),
+    (TREATMENT, TREATMENT.text.replace("2", "two"), Reason.RIGHT),
+    (TREATMENT, f"{TREATMENT.text} That is a misconception.", Reason.NEGATED),
+    (FreeText(text="stable angina"), "unstable angina", Reason.CONTRADICTED),
+    (FreeText(text="twenty-five minutes"), "25 minutes", Reason.RIGHT),
+    (FreeText(text="one hundred micrograms"), "100 micrograms", Reason.RIGHT),
+    (FreeText(text="drug therapy"), "not drug therapy", Reason.NEGATED),  # though both words are filler
     (FreeText(text="an autosomal dominant gene pattern"), "autosomal recessive gene pattern", Reason.CONTRADICTED),
     (TREATMENT, "lung cancer chemotherapy 2 " + "x" * 3, Reason.TOO_FEW_CONTENT_WORDS),
     (TREATMENT, TREATMENT.text + " scan biopsy nerve liver kidney skin blood bone eye ear nose toe hip arm leg neck"
@@ -362,6 +402,16 @@ def test_fault_of_the_grader_is_unscorable_and_logged(
     verdict = answered(asked(Choice(letter="C")), "C")
     assert (verdict.correct, verdict.reason) == (None, Reason.UNSCORABLE)
     assert "question q" in caplog.text
+
+
+@pytest.mark.parametrize("unit", sorted(UNITS))
+@pytest.mark.parametrize("figure", ["53.1", "-0.5", "+7", "0", "1234567", "007"])
+def test_a_common_unit_changes_nothing(figure: str, unit: str) -> None:
+    """What is read at a glance is read the same way in full, which the full stop asks for."""
+    for whole in (False, True):
+        at_a_glance = read_number(f"{figure} {unit}", whole)
+        assert at_a_glance == read_number(figure + unit, whole) == read_number(f"{figure} {unit} .", whole)
+        assert at_a_glance == (float(figure),)
 
 
 LENGTH_ROWS = [

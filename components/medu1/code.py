@@ -16,10 +16,10 @@ Step = Literal["base", "prepare", "audit", "train", "evaluate"]
 
 ROOMS: dict[Step, tuple[str, ...]] = {
     "base": ("base", "builtin", "calculators"),
-    "prepare": ("prepare", "builtin", "calculators"),
-    "audit": ("prepare", "builtin", "calculators", "scoring"),
+    "prepare": ("prepare", "builtin", "calculators", "drawing"),
+    "audit": ("prepare", "builtin", "calculators", "drawing", "scoring"),
     "train": ("train", "generation", "scoring"),
-    "evaluate": ("evaluate", "generation", "scoring"),
+    "evaluate": ("evaluate", "drawing", "generation", "scoring"),
 }
 
 

@@ -15,9 +15,10 @@ import pytest
 
 from medu1.completion import Completion
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, Question, WeeksDays, gold_text
-from medu1.scoring.audit import audit, negation
+from medu1.scoring.audit import audit
+from medu1.scoring.battery import Probe, negation
+from medu1.scoring.harmless import SENTENCES, fewer_stop_words, reordered, with_lead_in
 from medu1.scoring.score import score
-from medu1.scoring.words import STOP_WORDS
 
 pytestmark = pytest.mark.real
 
@@ -69,6 +70,13 @@ def calculations() -> list[tuple[Question, str]]:
 
 
 @pytest.fixture(scope="module")
+def calculators() -> dict[str, str]:
+    """Row number to calculator id."""
+    with real_file("medcalc_bench_v1_test.csv").open(newline="", encoding="utf-8") as lines:
+        return {row["Row Number"]: row["Calculator ID"] for row in csv.DictReader(lines)}
+
+
+@pytest.fixture(scope="module")
 def choices() -> list[Question]:
     sets = json.loads(real_file("mirage_mcq.json").read_text(encoding="utf-8"))
     return [
@@ -103,6 +111,74 @@ def test_medcalc_golds_pass_as_a_model_writes_them(calculations: list[tuple[Ques
     assert [question.id for question, _ in calculations if not accepts(question, gold_text(question))] == []
 
 
+UNITS = {  # as the questions and explanations of the benchmark write them; a score has points
+    "2": "mL/min", "3": "mL/min/1.73 m\u00b2", "5": "mm Hg", "6": "kg/m\u00b2", "7": "mg/dL", "9": "mL/min/1.73m\u00b2",
+    "10": "kg", "11": "msec", "19": "", "22": "mL/hr", "24": "mg PrednisoLONE PO", "26": "mEq/L", "30": "mOsm/kg",
+    "31": "", "38": "L", "39": "mEq/L", "40": "%", "44": "mg/dL", "46": "%", "49": "mme/day", "56": "msec",
+    "57": "msec", "58": "msec", "59": "msec", "60": "m^2", "61": "kg", "62": "kg", "63": "mEq/L", "64": "",
+    "65": "mEq/L", "66": "mEq/L", "67": "",
+}  # fmt: skip
+PHRASES = ("{} {}", "{}{}", "**{} {}**", "The answer is {} {}.", "approximately {} {}", "= {} {}", "\\boxed{{{} {}}}")
+
+
+def in_unit(question: Question, printed: str, calculator: str) -> list[str]:
+    """The gold in the phrasings models use: with its unit, as a score, as a date, as weeks and days."""
+    match question.gold:
+        case Number():
+            unit = UNITS.get(calculator, "points")
+            comma = f"{float(printed):,}" if float(printed) == float(f"{float(printed):.3f}") else printed
+            return [*(phrase.format(printed, unit) for phrase in PHRASES), f"{comma} {unit}"]
+        case Integer():
+            forms = (
+                "{} points",
+                "{} point",
+                "A score of {}",
+                "Score: {}",
+                "**{}**",
+                "{}.0",
+                "{} points.",
+                "Total = {}",
+            )
+            return [form.format(printed) for form in forms]
+        case Date() as gold:
+            day = gold.as_date()
+            forms = (f"{day.month}/{day.day}/{day.year}", f"{day:%B} {day.day}, {day.year}", f"{day:%m-%d-%Y}")
+            return [*forms, day.isoformat(), f"{day.day} {day:%b} {day.year}", f"The due date is {printed}."]
+        case WeeksDays(weeks=weeks, days=days):
+            forms = (
+                "{} weeks and {} days",
+                "{} weeks, {} days",
+                "{}w{}d",
+                "{} wk {} d",
+                "{}+{} weeks",
+                "{} {}/7 weeks",
+            )
+            return [form.format(weeks, days) for form in forms]
+        case _:
+            raise AssertionError(question.gold)
+
+
+def test_medcalc_golds_pass_with_their_units_and_in_usual_phrasings(
+    calculations: list[tuple[Question, str]], calculators: dict[str, str]
+) -> None:
+    refused = [
+        (question.id, answer)
+        for question, printed in calculations
+        for answer in in_unit(question, printed, calculators[question.id])
+        if not accepts(question, answer)
+    ]
+    assert refused == []
+
+
+WRONG_NUMBERS = {Probe.TWO_NUMBERS, Probe.TEN_TIMES, Probe.THOUSAND_TIMES}
+
+
+def test_no_wrong_number_passes_on_medcalc(calculations: list[tuple[Question, str]]) -> None:
+    rates = audit([question for question, _ in calculations]).rates
+    tried = {rate.probe: rate.accepted for rate in rates if rate.probe in WRONG_NUMBERS}
+    assert tried == dict.fromkeys(WRONG_NUMBERS, 0)
+
+
 @pytest.mark.parametrize("style", LETTER_STYLES)
 def test_every_letter_is_judged_in_every_style(choices: list[Question], style: str) -> None:
     misjudged = [
@@ -134,22 +210,11 @@ def rate(questions: list[Question], answer: Callable[[Question], str]) -> float:
     return sum(accepts(question, answer(question)) for question in questions) / len(questions)
 
 
-def fewer_stop_words(question: Question) -> str:
-    draw = random.Random(question.id)
-    kept = (w for w in gold_text(question).split() if w.casefold() not in STOP_WORDS or draw.random() > 0.3)
-    return " ".join(kept)
-
-
-def reordered(question: Question) -> str:
-    return " ".join(reversed(re.split(r"(?<=[.!?])\s+", gold_text(question).strip())))
-
-
-HARMLESS = ("Please see a doctor for more information.", "Individual cases may vary.", "This is not medical advice.")
 CHANGES: list[tuple[str, Callable[[Question], str], float, float]] = [  # least and largest rate accepted
     ("itself", gold_text, 1.0, 1.0),
-    ("lead-in", lambda question: f"The answer is: {gold_text(question)}", 0.95, 1.0),
+    ("lead-in", with_lead_in, 0.95, 1.0),
     ("sentences reordered", reordered, 0.95, 1.0),
-    *((text, lambda question, text=text: f"{gold_text(question)} {text}", 0.95, 1.0) for text in HARMLESS),
+    *((text, lambda question, text=text: f"{gold_text(question)} {text}", 0.95, 1.0) for text in SENTENCES),
     ("fewer stop words", fewer_stop_words, 0.85, 1.0),
     ("stop words", lambda _: "the of and is", 0.0, 0.0),
     ("first word", lambda question: gold_text(question).split()[0], 0.0, 0.0),
@@ -179,8 +244,9 @@ def test_medquad_golds_of_another_question_type_do_not_pass(open_ended: list[Que
 def test_audit_of_real_questions_finds_no_false_reject_and_no_rewarding_probe(
     calculations: list[tuple[Question, str]], choices: list[Question], open_ended: list[Question]
 ) -> None:
-    report = audit([*(question for question, _ in calculations), *choices[::10], *open_ended])
+    report = audit([*(question for question, _ in calculations), *choices, *open_ended])
+    assert report.questions == 9592
     assert report.false_rejects == ()
     worst = report.worst()
     assert worst is not None
-    assert worst.rate <= 0.05
+    assert worst.rate <= 0.01

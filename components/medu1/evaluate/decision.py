@@ -7,7 +7,8 @@ one-sided exact test at `alpha`. The veto is uncorrected on purpose: correcting 
 
 from typing import NamedTuple
 
-from medu1.evaluate.figures import p_is, percent, points
+from medu1.drawing.percent import percent
+from medu1.evaluate.figures import p_is, points
 from medu1.evaluate.statistics import fall
 from medu1.params import Decide
 from medu1.report import Comparison, Decision, Incumbent, Report, Role

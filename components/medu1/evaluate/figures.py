@@ -1,11 +1,4 @@
-"""How the decision and the report write numbers: shares as percent, differences in points, p-values."""
-
-NOTHING = "\N{EN DASH}"
-
-
-def percent(share: float | None) -> str:
-    """0.612 as 61.2%; a dash where there is nothing to say."""
-    return NOTHING if share is None else f"{share:.1%}"
+"""How the decision and the report write numbers: differences in points, p-values."""
 
 
 def points(difference: float) -> str:

@@ -1,25 +1,21 @@
-"""The report's plots, as SVG data URIs: drawn without pyplot's global state, the same bytes for the same figures.
+"""The report's plots, as SVG data URIs: the same bytes for the same figures.
 
 Names come from data, so every label is drawn with mathematical markup off.
 """
 
-import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from medu1.drawing import svg
 from medu1.evaluate.verdicts import JudgedAnswer
 from medu1.report import WHOLE, Comparison, Incumbent, Report, Role, Row, SetName, Slice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 COLOURS: dict[Role, str] = {"base": "#9aa5b1", "champion": "#d9820f", "candidate": "#1b6ca8"}
 TITLES: dict[SetName, str] = {"test": "Test", "ood": "Out of distribution"}
 FALLEN, RISEN, OPEN = "#b3261e", "#1a7f4b", "#5b6673"
-STYLE: Any = {"svg.hashsalt": "medu1", "font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False}
-STYLE |= {"axes.edgecolor": "#8a94a0", "axes.labelcolor": "#1f2933", "text.color": "#1f2933", "axes.axisbelow": True}
 
 
 class Bar(NamedTuple):
@@ -33,12 +29,12 @@ class Bar(NamedTuple):
 def accuracy(report: Report) -> str:
     """Accuracy by family and model, one panel a set, with Wilson intervals."""
     sets = [set_ for set_ in TITLES if report.questions.get(set_)]
-    figure, panels = _figure(9.2, 3.3, len(sets))
+    figure, panels = svg.figure(9.2, 3.3, len(sets))
     for axes, set_ in zip(panels, sets, strict=True):
         _families(axes, report, set_)
     panels[0].set_ylabel("accuracy (%)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
-    return _uri(figure)
+    return svg.uri(figure)
 
 
 def _families(axes: "Axes", report: Report, set_: SetName) -> None:
@@ -53,7 +49,7 @@ def _families(axes: "Axes", report: Report, set_: SetName) -> None:
     axes.set_xticks(range(len(slices)), [name for _, name in slices], parse_math=False)
     axes.set_ylim(0, 105)
     axes.set_title(f"{TITLES[set_]} ({report.questions[set_]:,} questions)", loc="left", fontsize=10.5)
-    axes.grid(axis="y", color="#e4e7eb")
+    axes.grid(axis="y", color=svg.GRID)
     axes.tick_params(length=0)
 
 
@@ -78,16 +74,16 @@ def gains(report: Report, against: Incumbent) -> str:
     """The paired difference on the test split by family and source, with its bootstrap interval."""
     kinds: tuple[Slice, ...] = ("all", "family", "source")
     shown = [c for c in report.comparisons if (c.against, c.set) == (against, "test") and c.slice in kinds]
-    figure, (axes,) = _figure(9.2, 1.0 + 0.32 * len(shown), 1)
+    figure, (axes,) = svg.figure(9.2, 1.0 + 0.32 * len(shown), 1)
     for height, comparison in enumerate(reversed(shown)):
         _gain(axes, height, comparison)
     labels = ["all questions" if c.slice == "all" else f"{c.slice}: {c.name[:40]}" for c in reversed(shown)]
     axes.set_yticks(range(len(shown)), labels, parse_math=False)
     axes.axvline(0, color="#1f2933", linewidth=1)
     axes.set_xlabel(f"candidate minus {against} (points of accuracy)")
-    axes.grid(axis="x", color="#e4e7eb")
+    axes.grid(axis="x", color=svg.GRID)
     axes.margins(y=0.5 / max(1, len(shown)))
-    return _uri(figure)
+    return svg.uri(figure)
 
 
 def _gain(axes: "Axes", height: int, comparison: Comparison) -> None:
@@ -99,7 +95,7 @@ def _gain(axes: "Axes", height: int, comparison: Comparison) -> None:
 
 def lengths(answers: Mapping[Role, Sequence[JudgedAnswer]]) -> str:
     """Response length on the test split, right against wrong, one panel a model."""
-    figure, panels = _figure(9.2, 2.5, len(answers), sharex=True)
+    figure, panels = svg.figure(9.2, 2.5, len(answers), sharex=True)
     longest = max((row.tokens or 0 for rows in answers.values() for row in rows), default=0)
     edges = [longest * step / 24 for step in range(25)] if longest else [0.0, 1.0]
     for axes, (role, rows) in zip(panels, answers.items(), strict=True):
@@ -109,27 +105,8 @@ def lengths(answers: Mapping[Role, Sequence[JudgedAnswer]]) -> str:
         axes.set_xlabel("response length (tokens)")
     panels[0].set_ylabel("questions")
     panels[-1].legend(frameon=False)
-    return _uri(figure)
+    return svg.uri(figure)
 
 
 def _tokens(rows: Iterable[JudgedAnswer], right: bool) -> list[int]:
     return [row.tokens for row in rows if row.correct is right and row.tokens is not None]
-
-
-def _figure(width: float, height: float, panels: int, sharex: bool = False) -> "tuple[Figure, list[Axes]]":
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes: Any = figure.subplots(1, panels, squeeze=False, sharey=True, sharex=sharex)
-    return figure, list(axes[0])
-
-
-def _uri(figure: "Figure") -> str:
-    from matplotlib import rc_context
-
-    buffer = io.BytesIO()
-    with rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

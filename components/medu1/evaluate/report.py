@@ -8,8 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
+from medu1.drawing import page
 from medu1.evaluate import figures, plots
 from medu1.evaluate.tabulation import Verdicts
 from medu1.evaluate.verdicts import JudgedAnswer
@@ -107,15 +108,8 @@ def _sample(questions: Mapping[str, Question], before: JudgedAnswer, after: Judg
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page.environment(Path(__file__).parent)
     environment.filters |= {
-        "percent": figures.percent,
         "points": figures.points,
         "p_value": figures.p_value,
         "p_is": figures.p_is,

@@ -4,7 +4,6 @@ One malformed row refuses the lot, after all of them are named: a benchmark with
 demonstrations are always built-in and never capped, so that the tiny base is the same whatever it is trained on later.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,15 @@ from medu1 import dataset, record
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, TokenizerManifest
 from medu1.params import Prepare
-from medu1.prepare import rawdata
 from medu1.prepare.prompt_length import lengths
 from medu1.prepare.rawdata import Digests
+from medu1.prepare.readings import Readings, asked, demonstrations, malformed, readings, refusal
 from medu1.prepare.report import PrepareReport, SourceRows
-from medu1.prepare.row import Reading
 from medu1.prepare.selection import Selection, select
-from medu1.prepare.sources import BUILTIN, Source, file_digest, parse, read
-from medu1.question import Question
+from medu1.prepare.sources import Source, parse
 from medu1.stage import Output, Stage, fetch, produce
 
 REPORT = "report.json"
-SHOWN = 20  # malformed rows named in the error; the report names all
-
-Readings = Mapping[Source, Reading]
 
 
 def run(prepare: str, data: str, tokenizer: str, code: str) -> str:
@@ -41,13 +35,13 @@ def prepared(params: Prepare, data: Digests, tokenizer: TokenizerManifest, code:
     inputs = {"tokenizer": tokenizer.digest, "data": data.pin, **_files(sources, data)}
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
-        readings = _read(params, sources, data, folder / "raw")
-        report = _report(params, sources, readings, data)
+        found = readings(params, sources, data, folder / "raw")
+        report = _report(params, sources, found, data)
         _refuse_malformed(stage, folder, report)
         vocabulary = fetch(tokenizer.key, stage.workspace).folder
         selection = select(
-            [asked.question for source in dict.fromkeys(sources) for asked in readings[source].asked],
-            _demonstrations(readings),
+            asked(found, sources),
+            demonstrations(found),
             params,
             lambda questions: lengths(vocabulary, questions, stage.progress),
         )
@@ -81,37 +75,21 @@ def _manifest(output: Output, data: Digests) -> DatasetManifest:
     )
 
 
-def _read(params: Prepare, sources: Sequence[Source], data: Digests, into: Path) -> Readings:
-    """Every row of the pinned bytes and of the files, whose digests must still be those the run was started with."""
-    raw = rawdata.obtain(data.pin, params.dvc_remote, into)
-    readings = read(sources, raw, params.calculators)
-    shutil.rmtree(into)
-    for source in sources:
-        if source.path and file_digest(Path(source.path)) != data.files[source.path]:
-            raise Stop(f"{source.path} changed since the run was started.", next_step="Run again.")
-    return readings
-
-
-def _demonstrations(readings: Readings) -> list[Question]:
-    asked = (row.question for row in readings[BUILTIN].asked)
-    return [question for question in asked if question.split == "train" and question.rationale]
-
-
-def _report(params: Prepare, sources: Sequence[Source], readings: Readings, data: Digests) -> PrepareReport:
+def _report(params: Prepare, sources: Sequence[Source], found: Readings, data: Digests) -> PrepareReport:
     return PrepareReport(
         sources=tuple(
             SourceRows(
                 entry=str(source),
                 digest=data.files[source.path] if source.path else data.pin,
-                read=len(readings[source].asked) + len(readings[source].malformed),
-                malformed=len(readings[source].malformed),
+                read=len(found[source].asked) + len(found[source].malformed),
+                malformed=len(found[source].malformed),
             )
             for source in dict.fromkeys(sources)
         ),
         seed=params.seed,
         max_prompt_tokens=params.max_prompt_tokens,
         max_rows_per_source=params.max_rows_per_source,
-        malformed=tuple(row for reading in readings.values() for row in reading.malformed),
+        malformed=malformed(found),
     )
 
 
@@ -119,14 +97,7 @@ def _refuse_malformed(stage: Stage, folder: Path, report: PrepareReport) -> None
     if not report.malformed:
         return
     _log_report(stage, folder, report)
-    named = "; ".join(map(str, report.malformed[:SHOWN]))
-    more = len(report.malformed) - SHOWN
-    raise Stop(
-        f"{len(report.malformed)} of {report.read} rows cannot be read. {named}"
-        + (f"; and {more} more." if more > 0 else "."),
-        f"{REPORT} of the run {stage.run} names every one.",
-        "Correct the rows or fetch the file again, and run again.",
-    )
+    raise refusal(report.malformed, report.read, f"{REPORT} of the run {stage.run} names every one.")
 
 
 def _log_report(stage: Stage, folder: Path, report: PrepareReport) -> None:

@@ -31,6 +31,38 @@ class Extracted(NamedTuple):
     fault: Reason | None = None
 
 
+class Read(NamedTuple):
+    """A completion's format, and its answer or why there is none to judge."""
+
+    format_ok: bool
+    text: str | None
+    fault: Reason | None = None
+
+
+def read(completion: Completion, limit: int) -> Read:
+    """`format_ok` and `extract`, by one look where the completion is exactly as the method asks, as most are."""
+    answer = _in_form(completion.text)
+    if answer is None:
+        return Read(format_ok(completion.text), *extract(completion, limit))
+    if not answer:
+        return Read(True, None, Reason.EMPTY_ANSWER)
+    return Read(True, answer[:limit], Reason.OVERSIZED) if len(answer) > limit else Read(True, answer)
+
+
+def _in_form(text: str) -> str | None:
+    """The answer where the four tags hold the only "<" of the text, so that none repeats or nests; else None.
+
+    The part after the thought is ASCII, so that nothing in it looks like a tag and is none.
+    """
+    end = text.rfind(_END_THINK)
+    if end < 0 or text.count("<") != len(TAGS) or not text.lstrip().startswith(_THINK):
+        return None
+    block = text[end + len(_END_THINK) :].strip()
+    if block.startswith(_OPEN) and block.endswith(_CLOSE) and block.isascii():
+        return block[len(_OPEN) : -len(_CLOSE)].strip()
+    return None
+
+
 def format_ok(text: str) -> bool:
     """True iff the four tags stand once each, in order, with nothing but white space outside the two blocks."""
     if any(text.count(tag) != 1 for tag in TAGS):

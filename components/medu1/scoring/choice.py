@@ -13,6 +13,7 @@ from medu1.scoring.verdict import Judgement, Reason, right, wrong
 
 _LETTER = re.compile(r"(?:\\boxed)?[\s*_`\"'(\[{$]*([A-Za-z])[\s*_`\"')\]}$.:,;!]*")
 _LETTER_AND_TEXT = re.compile(r"[*_(\[]*([A-Za-z])(?:[)\]*_]* ?[.:)=,\u2013\u2014-]| |[)\]*_]+)[*_]* ?(.+)")
+_AFTER_LETTER = frozenset({": ", ". ", ") "})
 _WORD = re.compile(r"\w+")
 _BETWEEN_LETTERS = frozenset({"and", "or", "both", "option", "options", "either"})
 _WRAPPING = "*_`\"'\u201c\u201d "
@@ -21,12 +22,19 @@ _FINAL = " .,;:!?"
 
 def judge_choice(answer: str, options: Mapping[str, str], gold: Choice) -> Judgement:
     """Right where the answer names the gold's option and no other."""
-    if len(answer) == 1 and answer in options:
-        return right() if answer == gold.letter else wrong(Reason.WRONG_LETTER)
-    chosen = _chosen(" ".join(answer.split()), options)
+    chosen = _plain(answer, options) or _chosen(" ".join(answer.split()), options)
     if isinstance(chosen, Reason):
         return wrong(chosen)
     return right() if chosen == gold.letter else wrong(Reason.WRONG_LETTER)
+
+
+def _plain(answer: str, options: Mapping[str, str]) -> str | None:
+    """The letter of `C` and of `C: text` with the option's text as it stands: most answers, at a glance."""
+    letter = answer[:1]
+    if letter not in options:
+        return None
+    with_text = answer[1:3] in _AFTER_LETTER and answer[3:] == options[letter] and answer not in options.values()
+    return letter if len(answer) == 1 or with_text else None
 
 
 def _chosen(answer: str, options: Mapping[str, str]) -> str | Reason:

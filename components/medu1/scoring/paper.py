@@ -15,7 +15,7 @@ from medu1.budget import LengthBudget
 from medu1.completion import Completion
 from medu1.params import Scoring
 from medu1.question import Choice, Date, FreeText, Integer, Number, Question, WeeksDays, gold_text
-from medu1.scoring.answer import TAGS, Extracted
+from medu1.scoring.answer import TAGS, Extracted, Read
 from medu1.scoring.verdict import Judgement, Reason, right, wrong
 
 _OPEN, _CLOSE = TAGS[2:]
@@ -29,9 +29,14 @@ def format_in_order(text: str) -> bool:
     return all(text.count(tag) == 1 for tag in TAGS) and places == sorted(places)
 
 
-def last_answer(question: Question, completion: Completion, settings: Scoring) -> Extracted:
+def read(question: Question, completion: Completion, settings: Scoring) -> Read:
+    """Format and answer; neither depends on the other."""
+    return Read(format_in_order(completion.text), *last_answer(completion.text))
+
+
+def last_answer(text: str) -> Extracted:
     """The stripped content of the last answer block, wherever it stands."""
-    text, found, start = completion.text, None, 0
+    found, start = None, 0
     while (opened := text.find(_OPEN, start)) >= 0 and (closed := text.find(_CLOSE, opened)) >= 0:
         found = text[opened + len(_OPEN) : closed]
         start = closed + len(_CLOSE)

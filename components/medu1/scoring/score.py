@@ -9,7 +9,7 @@ from medu1.completion import Completion
 from medu1.params import Scoring
 from medu1.question import Choice, Date, FreeText, Integer, Number, Question, WeeksDays
 from medu1.scoring import paper
-from medu1.scoring.answer import Extracted, extract, format_ok
+from medu1.scoring.answer import Read, read
 from medu1.scoring.choice import judge_choice
 from medu1.scoring.dates import judge_date, judge_weeks_days
 from medu1.scoring.free_text import has_words, judge_free_text
@@ -53,49 +53,40 @@ def judge(question: Question, answer: str, settings: Scoring = DEFAULT_SCORING) 
             return judge_free_text(answer, gold, question.text, settings.free_text_threshold)
 
 
-def _extract(question: Question, completion: Completion, settings: Scoring) -> Extracted:
-    """The answer block after the thought; a long gold raises the limit, so that it can always be given."""
+def _read(question: Question, completion: Completion, settings: Scoring) -> Read:
+    """Format and answer block; a long gold raises the limit, so that it can always be given."""
     limit = settings.max_answer_characters
     if isinstance(question.gold, FreeText):
         limit = max(limit, 2 * max(map(len, (question.gold.text, *question.gold.aliases))))
-    return extract(completion, limit)
+    return read(completion, limit)
 
 
 class Rules(NamedTuple):
-    """What a preset consists of; each verdict is these four, whatever the preset."""
+    """What a preset consists of; each verdict is these three, whatever the preset."""
 
-    extract: Callable[[Question, Completion, Scoring], Extracted]
+    read: Callable[[Question, Completion, Scoring], Read]
     judge: Callable[[Question, str, Scoring], Judgement]
-    format_ok: Callable[[str], bool]
     closeness: Callable[[int | None, LengthBudget | None], float | None]
 
 
-_RECOMMENDED: Final = Rules(_extract, judge, format_ok, closeness)
-_PAPER: Final = Rules(paper.last_answer, paper.judge, paper.format_in_order, paper.length_term)
+_RECOMMENDED: Final = Rules(_read, judge, closeness)
+_PAPER: Final = Rules(paper.read, paper.judge, paper.length_term)
 
 
 def _verdict(question: Question, completion: Completion, budget: LengthBudget | None, settings: Scoring) -> Verdict:
     rules = _PAPER if settings.preset == "paper" else _RECOMMENDED
-    found = rules.extract(question, completion, settings)
-    judged = _judgement(rules, question, found, settings) if _is_scorable(question, settings) else _MALFORMED_GOLD
-    return Verdict(
-        question_id=question.id,
-        format_ok=rules.format_ok(completion.text),
-        answer=found.text,
-        correct=judged.correct,
-        similarity=judged.similarity,
-        length=rules.closeness(completion.tokens, budget),
-        reason=judged.reason,
-    )
+    form, answer, fault = rules.read(question, completion, settings)
+    if not is_scorable(question, settings):
+        correct, reason, similarity = _MALFORMED_GOLD
+    elif fault or answer is None:
+        correct, reason, similarity = wrong(fault or Reason.NO_ANSWER)
+    else:
+        correct, reason, similarity = rules.judge(question, answer, settings)
+    length = rules.closeness(completion.tokens, budget)
+    return Verdict(question.id, form, answer, correct, reason, similarity, length)
 
 
-def _judgement(rules: Rules, question: Question, found: Extracted, settings: Scoring) -> Judgement:
-    if found.fault or found.text is None:
-        return wrong(found.fault or Reason.NO_ANSWER)
-    return rules.judge(question, found.text, settings)
-
-
-def _is_scorable(question: Question, settings: Scoring) -> bool:
+def is_scorable(question: Question, settings: Scoring) -> bool:
     """False where no answer could be right by the gold's own rule."""
     match question.gold:
         case Number() as gold:

@@ -6,8 +6,6 @@ Unscorable (`correct` None) is a property of the question or an internal fault; 
 from enum import StrEnum
 from typing import NamedTuple
 
-from medu1.question import Frozen
-
 
 class Reason(StrEnum):
     """Why a verdict is what it is; one code a verdict."""
@@ -41,6 +39,9 @@ class Reason(StrEnum):
     EXTRA_WORDS = "extra_words"  # a short gold among other content: another answer, or several
     BELOW_THRESHOLD = "below_threshold"  # too unlike every accepted text
     UNSCORABLE = "unscorable"  # the gold is malformed, or the grader failed
+    MALFORMED_QUESTION = "malformed_question"  # the question's row cannot be read; rows of `medu1 score` only
+    UNKNOWN_QUESTION = "unknown_question"  # no question has this id; rows of `medu1 score` only
+    UNREADABLE_ROW = "unreadable_row"  # the completion's row is not of the contract; rows of `medu1 score` only
 
 
 class Judgement(NamedTuple):
@@ -61,13 +62,13 @@ def wrong(reason: Reason, similarity: float | None = None) -> Judgement:
     return Judgement(False, reason, similarity)
 
 
-class Verdict(Frozen):
+class Verdict(NamedTuple):
     """The one record training, evaluation and the audit read."""
 
     question_id: str
     format_ok: bool  # reported and rewarded apart; never changes `correct`
     answer: str | None  # the extracted answer, stripped; None where there is none
     correct: bool | None  # None: unscorable
-    similarity: float | None = None  # [0, 1], free text only
-    length: float | None = None  # closeness to the budget in [0, 1]; None without a budget or a token count
     reason: Reason
+    similarity: float | None = None  # [0, 1], free text only
+    length: float | None = None  # closeness to the budget, in [0, 1]; under paper in [-1, 1]; None without a budget

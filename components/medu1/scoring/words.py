@@ -3,7 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
+
+from medu1.scoring.numerals import FIGURES, JOINING, joined
 
 _STOP_LIST: Final = """
 a an the of in on at to for from by with as and or but if then than so is are was were be been being am do does did
@@ -17,10 +20,12 @@ _GREEK_NAMES: Final = "alpha beta gamma delta epsilon zeta eta theta iota kappa 
 _GREEK: Final = {chr(0x3B1 + place): f" {name} " for place, name in enumerate(_GREEK_NAMES.split())}
 _TABLE: Final = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u2212": "-", "\u2013": "-", "\u2014": " ", "\u2044": "/"}
+    | {"\u2264": "<=", "\u2265": ">="}
 )
 _CONTRACTION = re.compile(r"\b(ca|wo|sha)?n't\b|(?<=[a-z])n't\b|\bcannot\b")
 _POSSESSIVE = re.compile(r"(?<=[a-z])'s?\b")
 _GROUPING = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
+_BOUND = re.compile(r"(?<!-)[<>](?==?\s?[0-9])")
 _SIGN = re.compile(r"(?<=[a-z0-9])(\+|-)(?![\w+-])")
 _WORD = re.compile(r"[0-9]+\.[0-9]+|[^\W_]+")
 _LETTERED_LIST: Final = """
@@ -31,9 +36,12 @@ _LETTERED: Final = frozenset(_LETTERED_LIST.split())  # nouns after which "a" is
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Lower-case words without accents, plural endings or grouping commas; a final + or - and % are words too."""
-    folded = _folded(text)
-    return tuple(map(_singular, _WORD.findall(folded)))
+    """Lower-case words without accents, plural endings or grouping commas; numbers are figures.
+
+    A final + or -, a < or > before a figure and % are words too.
+    """
+    found = _WORD.findall(_folded(text))
+    return tuple(map(_singular, found if JOINING.isdisjoint(found) else joined(found)))
 
 
 def content(text_words: Sequence[str]) -> list[str]:
@@ -60,10 +68,16 @@ def _folded(text: str) -> str:
         text = _GROUPING.sub("", text)
     if "+" in text or "-" in text:
         text = _SIGN.sub(lambda found: " positive " if found.group(1) == "+" else " negative ", text)
+    if "<" in text or ">" in text:
+        text = _BOUND.sub(lambda found: " less " if found.group() == "<" else " more ", text)
+    text = text.replace("at least ", "more ").replace("at most ", "less ")
     return text.replace("%", " percent ")
 
 
+@lru_cache(maxsize=65536)
 def _singular(word: str) -> str:
+    if word in FIGURES:
+        return FIGURES[word]
     if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui":
         return word[:-3] + "y" if len(word) > 4 and word.endswith("ies") else word[:-1]
     return word

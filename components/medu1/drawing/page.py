@@ -1,0 +1,23 @@
+"""The frame every page a person reads shares: one look, one policy, and templates that escape whatever data says.
+
+A step's template stands beside its code and extends `page.html.jinja`, which lets a page load or run nothing.
+"""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from medu1.drawing.percent import percent
+
+
+def environment(templates: Path) -> Environment:
+    """For the templates of a folder and the frame; a name a template misspells is an error."""
+    made = Environment(
+        loader=FileSystemLoader([templates, Path(__file__).parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["percent"] = percent
+    return made

@@ -1,0 +1,42 @@
+"""`medu1 data check`: the gates of a run's data without the run, so that a bad row is found before a cluster is asked.
+
+What is checked are the questions the chain would train on, but for prompts a tokenizer finds too long: leaving those in
+needs no model and can only find more.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from medu1.params import Params
+from medu1.prepare import audit as gate
+from medu1.prepare.rawdata import Digests
+from medu1.prepare.readings import asked, demonstrations, malformed, readings, refusal
+from medu1.prepare.selection import select
+from medu1.prepare.sources import parse
+from medu1.question import Question
+from medu1.scoring.audit import AuditReport, audit
+
+
+class Checked(NamedTuple):
+    """What the gates say."""
+
+    report: AuditReport
+    refusals: list[str]  # nothing: training may start
+
+
+def check(params: Params, data: Digests, folder: Path) -> Checked:
+    """Audit the training questions and write the report into a folder. Raises Stop where a row cannot be read."""
+    report = audit(questions(params, data, folder / "raw"), params.scoring)
+    gate.write(report, params.audit, folder)
+    return Checked(report, gate.refusals(report, params.audit))
+
+
+def questions(params: Params, data: Digests, into: Path) -> list[Question]:
+    """The training split, the cap included. Raises Stop naming malformed rows."""
+    sources = [parse(entry) for entry in params.prepare.sources]
+    found = readings(params.prepare, sources, data, into)
+    if rows := malformed(found):
+        read = sum(len(reading.asked) + len(reading.malformed) for reading in found.values())
+        raise refusal(rows, read, "A row that is left out would make another benchmark.")
+    unmeasured = select(asked(found, sources), demonstrations(found), params.prepare, lambda each: [0] * len(each))
+    return [question for question in unmeasured.kept if question.split == "train"]
