@@ -5,9 +5,11 @@
 Both sides read the whole completion of 300 tokens, of which the rows are equal thirds choice, number and free text, and
 both are timed in CPU seconds, ours and the peer in turn over the same rows, so that a busy machine slows both alike.
 The targets are held against the peers as their documentation has them: math-verify parses gold and completion and
-verifies the pair, within its shipped time limits, and one configuration (LaTeX, expression, letter) serves choice and
-number, as one grader must where the tasks are mixed; rouge-score has no stemmer. Comparisons named `tuned` have no
-target and favour math-verify in all: it is told which kind is asked, golds are parsed beforehand, limits are off.
+verifies the pair, within its shipped time limits, with its default configuration (LaTeX and expressions, which reads no
+letter: see its agreement on choice) and, for choice and number mixed, with one that serves both (LaTeX, expressions and
+letters); rouge-score has no stemmer. Comparisons without a target: `choice_letters` has that second configuration on
+choice alone, and those named `tuned` favour math-verify in all: it is told which kind is asked, golds are parsed
+beforehand, limits are off.
 Each figure stands beside its target, and the exit code is 1 where one is missed.
 """
 
@@ -30,9 +32,17 @@ from medu1 import record
 from medu1.completion import Completion
 from medu1.scoring.score import score
 
-Comparison = Literal["choice_and_number", "free_text", "choice", "number", "choice_tuned", "number_tuned"]
+Comparison = Literal[
+    "choice", "number", "choice_and_number", "free_text", "choice_letters", "choice_tuned", "number_tuned"
+]
 COMPARISONS: Final[tuple[Comparison, ...]] = get_args(Comparison)
-TARGETS: Final = {"choice_and_number": 100.0, "free_text": 10.0, "end_to_end": 20_000.0}
+TARGETS: Final = {
+    "choice": 100.0,
+    "number": 100.0,
+    "choice_and_number": 100.0,
+    "free_text": 10.0,
+    "end_to_end": 20_000.0,
+}
 PEERS: Final = ("math-verify", "latex2sympy2_extended", "sympy", "rouge-score")
 
 Grade = Callable[[Row], bool | float | None]  # a verdict, or a similarity
@@ -104,7 +114,7 @@ def ours(row: Row) -> bool | None:
 def asked_of(name: Comparison, count: int) -> list[Row]:
     """The rows of a comparison."""
     match name:
-        case "choice" | "choice_tuned":
+        case "choice" | "choice_letters" | "choice_tuned":
             return of_kind("choice", count)
         case "number" | "number_tuned":
             return of_kind("number", count)
@@ -120,9 +130,9 @@ def math_verify(name: Comparison, rows: Sequence[Row]) -> Grade:
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, StringExtractionConfig, parse, verify
 
     letters, numbers = [StringExtractionConfig()], [LatexExtractionConfig(), ExprExtractionConfig()]
-    every = [*numbers, *letters]
     if not name.endswith("_tuned"):
-        return lambda row: bool(verify(parse(gold_of(row.question), every), parse(row.text, every)))
+        shipped = numbers if name in ("choice", "number") else [*numbers, *letters]
+        return lambda row: bool(verify(parse(gold_of(row.question), shipped), parse(row.text, shipped)))
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its time limits are off
     config = letters if name == "choice_tuned" else numbers
     golds = {row.question.id: parse(gold_of(row.question), config, parsing_timeout=None) for row in rows}

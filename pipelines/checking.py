@@ -26,7 +26,9 @@ def show(checked: Checked, console: Console) -> None:
 def _worst(report: AuditReport, source: str) -> str:
     rates = [rate for rate in report.rates if rate.source == source and rate.probe.blocks]
     worst = max(rates, key=lambda rate: rate.rate, default=None)
-    return f"{worst.probe} {worst.accepted:,} of {worst.tried:,} ({worst.rate:.1%})" if worst else "-"
+    if worst is None or not worst.accepted:
+        return "none"
+    return f"{worst.probe} {worst.accepted:,} of {worst.tried:,} ({worst.rate:.1%})"
 
 
 def _calibration(report: AuditReport) -> list[str]:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from medu1.completion import Completion
 from medu1.params import Preset
-from medu1.question import Question, gold_text
-from medu1.scoring.answer import TAGS
+from medu1.question import Choice, Question, gold_text
+from medu1.scoring.answer import TAGS, extract, format_ok, read
+from medu1.scoring.choice import judge_choice
 from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.scoring.score import score
 from medu1.scoring.verdict import Reason, Verdict
@@ -117,3 +118,34 @@ def assert_same_judgement(one: Verdict, other: Verdict) -> None:
         other.similarity,
         other.reason,
     )
+
+
+SOUP = st.lists(
+    st.one_of(
+        st.sampled_from([*TAGS, *TAGS, " ", "C", "\u0430nswer", "\uff1canswer\uff1e", "<", ">", "\n", "x" * 30]),
+        st.text(max_size=3),
+    ),
+    max_size=9,
+).map("".join)
+FORMS = st.builds(
+    "{}<think>{}</think>{}<answer>{}</answer>{}".format, *[st.sampled_from(["", " ", "\n", "t", "<"])] * 5
+)
+
+
+@EXAMPLES
+@given(st.one_of(SOUP, FORMS))
+def test_an_answer_read_at_a_glance_is_read_the_same_way_in_full(text: str) -> None:
+    completion = Completion(question_id="q", text=text)
+    assert read(completion, 20) == (format_ok(text), *extract(completion, 20))
+
+
+@EXAMPLES
+@given(
+    st.permutations(["Aspirin", "C", "B: Aspirin", "x"]), st.sampled_from("ABCD"), st.sampled_from([": ", ". ", ") "])
+)
+def test_a_letter_with_its_text_is_read_the_same_way_in_full(texts: list[str], letter: str, mark: str) -> None:
+    """Spaces in front keep the glance from reading it."""
+    options = dict(zip("ABCD", texts, strict=True))
+    answer = f"{letter}{mark}{options[letter]}"
+    for gold in (Choice(letter=each) for each in "ABCD"):
+        assert judge_choice(answer, options, gold) == judge_choice(f" {answer}", options, gold)

@@ -87,4 +87,6 @@ def write(report: AuditReport, params: Audit, folder: Path) -> None:
 
 def _worst(report: AuditReport) -> str:
     worst = report.worst()
-    return f"worst probe {worst.probe} on {worst.source}: {worst.rate:.1%}" if worst else "no probe tried"
+    if worst is None or not worst.accepted:
+        return "no degenerate answer is"
+    return f"the degenerate answer accepted most often is {worst.probe} on {worst.source}, {worst.rate:.1%}"

@@ -14,10 +14,10 @@ from medu1.prepare.audit_curve import curve
 from medu1.scoring.audit import AuditReport, ProbeRate
 from medu1.scoring.battery import Probe
 from medu1.scoring.calibration import OTHER_TYPE, SAME_TYPE, Acceptance, Calibration
+from medu1.scoring.harmless import GOLD
 
 NAME: Final = "audit.html"
 TEMPLATE: Final = "audit.html.jinja"
-GOLD: Final = "the gold"  # the making max_false_reject is stated for
 SIDE_BY_SIDE: Final = 6  # sources at most in one table of probes
 SHOWN: Final = 10  # ids in a table's cell
 

@@ -41,8 +41,9 @@ def fewer_stop_words(question: Question) -> str:
     )
 
 
+GOLD: Final = "the gold"  # the name of no change at all
 CHANGES: Final[Mapping[str, Callable[[Question], str]]] = {
-    "the gold": gold_text,
+    GOLD: gold_text,
     "a lead-in before the gold": with_lead_in,
     "the gold's sentences reordered": reordered,
     "one harmless sentence after the gold": with_sentence,
