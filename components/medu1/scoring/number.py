@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from medu1.question import Integer, Number
+from medu1.question import Number
 from medu1.scoring.bound import bounds
 from medu1.scoring.denial import denies
 from medu1.scoring.typography import plain
@@ -83,14 +83,6 @@ def judge_number(answer: str, gold: Number, tolerance: float) -> Judgement:
 def lies_within_limits(gold: Number, tolerance: float) -> bool:
     """False for a malformed gold: its own value lies outside its limits."""
     return gold.lower is None or _within(gold.value, *_limits(gold, tolerance))
-
-
-def judge_integer(answer: str, gold: Integer) -> Judgement:
-    """Right where the number given rounds to the gold (Python's `round`, as the benchmark's evaluator has it)."""
-    values = read_number(answer, whole=True)
-    if isinstance(values, Reason):
-        return wrong(values)
-    return right() if gold.value in map(round, values) else wrong(Reason.WRONG_VALUE)
 
 
 def read_number(answer: str, whole: bool) -> tuple[float, ...] | Reason:

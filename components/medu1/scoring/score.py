@@ -11,12 +11,14 @@ from medu1.question import Choice, Date, FreeText, Integer, Number, Question, We
 from medu1.scoring import paper
 from medu1.scoring.answer import Read, read
 from medu1.scoring.choice import judge_choice
-from medu1.scoring.dates import judge_date, judge_weeks_days
+from medu1.scoring.dates import judge_date
 from medu1.scoring.free_text import has_words, judge_free_text
 from medu1.scoring.grading import DEFAULT_SCORING
+from medu1.scoring.integer import judge_integer
 from medu1.scoring.length import closeness
-from medu1.scoring.number import judge_integer, judge_number, lies_within_limits
+from medu1.scoring.number import judge_number, lies_within_limits
 from medu1.scoring.verdict import Judgement, Reason, Verdict, wrong
+from medu1.scoring.weeks_days import judge_weeks_days
 
 _log = logging.getLogger(__name__)
 _MALFORMED_GOLD = Judgement(None, Reason.UNSCORABLE)

@@ -16,3 +16,8 @@ def plain(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).translate(_SIGNS)
     digits = {ord(sign): str(unicodedata.digit(sign)) for sign in set(folded) if sign.isdigit() and not sign.isascii()}
     return folded.translate(digits) if digits else folded
+
+
+def folded(text: str) -> str:
+    """`plain`, in lower case and with single spaces."""
+    return " ".join(plain(text).casefold().split())
