@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from medu1.scoring import stream
@@ -247,3 +248,17 @@ def test_a_killed_run_leaves_the_earlier_output_and_no_scraps(tmp_path: Path) ->
     assert process.returncode == 128 + signal.SIGTERM, told
     assert (tmp_path / "v.jsonl").read_text(encoding="utf-8") == "earlier\n"
     assert not list(tmp_path.glob(".v.jsonl.*"))
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one core grades without workers")
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    words = files(tmp_path, [completion("f", "x " * 900)] * 20_000)
+    process = subprocess.Popen([sys.executable, "-m", "pipelines.cli", *words], cwd=tmp_path, env=environment())
+    parent, workers = psutil.Process(process.pid), list[psutil.Process]()
+    while process.poll() is None and len(workers) < 2:
+        time.sleep(0.02)
+        workers = parent.children()
+    process.kill()
+    process.wait()
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    assert not (tmp_path / "v.jsonl").exists()

@@ -14,8 +14,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import BinaryIO, Final, NamedTuple
 
 from medu1.errors import Stop
@@ -121,7 +122,7 @@ def _graded(task: Task, questions: Questions, parts: Iterator[Chunk]) -> Iterato
     if workers == 1 or task.completions.stat().st_size <= ALONE:
         yield from (grade(part, questions, task) for part in parts)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
     try:
         yield from _in_order(pool, parts, task, ahead=2 * workers)
     except BrokenProcessPool:
@@ -141,6 +142,18 @@ def _in_order(pool: ProcessPoolExecutor, parts: Iterator[Chunk], task: Task, ahe
             yield under_way.popleft().result()
     while under_way:
         yield under_way.popleft().result()
+
+
+def _start_worker() -> None:
+    """The parent alone hears Ctrl-C; a worker whose parent is killed ends too, since no one will ever ask it again."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _work(part: Chunk, task: Task) -> Verdicts:
