@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from pydantic import ValidationError
 from transformers.utils import logging
 
 from medu1 import dataset, journal, record
@@ -17,7 +18,7 @@ from medu1.budget import LengthBudget
 from medu1.completion import Completion
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, Manifest, ModelManifest
-from medu1.params import Base, Train
+from medu1.params import Base, Budgets, Train
 from medu1.prompt import user_text
 from medu1.question import Choice, Integer, Number, Question, gold_text
 from medu1.scoring.grading import DEFAULT_SCORING
@@ -25,6 +26,7 @@ from medu1.scoring.reward import DEFAULT_REWARDS
 from medu1.stage import Stage, produce
 from medu1.tracking import Tracking
 from medu1.train import component, step
+from medu1.train.budgets import assigned
 from medu1.train.grpo import config, grader, rows
 from medu1.train.rewards import Judged, judged
 from medu1.train.telemetry import Telemetry
@@ -47,6 +49,7 @@ PARAMS = Train(
     max_completion_tokens=16,
     families=("choice",),
     save_every=1,
+    budgets=Budgets(mode="none", spread="uniform", low=5, high=16, controlled=1.0),
     rewards=WEIGHTS,
 )
 TINY = Base(vocabulary=360, hidden=32, layers=1, heads=2, steps=60, batch=8, learning_rate=0.01, guesses=0.5, seed=0)
@@ -147,6 +150,7 @@ def test_trl_is_given_one_total_or_none_a_completion() -> None:
         completions=turns(right, wrong, right, right),
         completion_ids=[[5, END], [5, 6, END], [5, END], [5, END]],
         question=[SUM.canonical()] * 2 + [UNSCORABLE.canonical()] * 2,
+        budget=[""] * 4,
         prompts=["ignored"] * 4,
     )
     assert totals == [pytest.approx(1.1), pytest.approx(0.1), None, None]
@@ -156,16 +160,75 @@ def test_trl_is_given_one_total_or_none_a_completion() -> None:
 def test_a_completion_without_its_end_was_cut_off() -> None:
     telemetry = Telemetry()
     pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_SCORING, END, telemetry)
-    pay(completions=turns("<think>x", "<think>x"), completion_ids=[[5] * 16, [5, END]], question=[SUM.canonical()] * 2)
+    cut, ended = [5] * 16, [5, END]
+    asked = [SUM.canonical()] * 2
+    pay(completions=turns("<think>x", "<think>x"), completion_ids=[cut, ended], question=asked, budget=["", ""])
     assert [each.verdict.reason.value for each in telemetry.newest] == ["truncated", "no_answer"]
     assert telemetry.metrics()["train/truncated"] == 0.5
 
 
 def test_a_row_is_the_conversation_and_the_question() -> None:
-    (row,) = rows([SUM])
+    (row,) = rows([SUM], PARAMS)
     assert [turn["role"] for turn in row["prompt"]] == ["system", "user"]
     assert row["prompt"][1]["content"] == user_text(SUM)
     assert Question.model_validate_json(row["question"]) == SUM
+    assert row["budget"] == ""
+
+
+# Length budgets
+
+AT_MOST = Budgets(mode="at_most", spread="uniform", low=5, high=12, controlled=1.0)
+MANY = [SUM.model_copy(update={"id": f"sum/{n}"}) for n in range(400)]
+
+
+def test_a_budget_is_asked_for_and_rewarded() -> None:
+    params = PARAMS.model_copy(update={"budgets": AT_MOST, "group_size": 1})
+    (row,) = rows([SUM], params)
+    budget = LengthBudget.model_validate_json(row["budget"])
+    assert row["prompt"][1]["content"] == user_text(SUM, budget)
+    assert f"Think for maximum {budget.tokens} tokens." in row["prompt"][1]["content"]
+    telemetry = Telemetry()
+    pay = grader(params, DEFAULT_SCORING, END, telemetry)
+    total = pay(
+        completions=turns("<think>x</think><answer>8</answer>"),
+        completion_ids=[[5, END]],
+        question=[row["question"]],
+        budget=[row["budget"]],
+    )
+    assert total == [pytest.approx(1.3)]
+    assert telemetry.metrics()["train/length_closeness"] == 1.0
+
+
+def tokens(**changes: object) -> list[int]:
+    """The budgets of many questions, free ones left out."""
+    budgets = [assigned(each, AT_MOST.model_copy(update=changes), 0) for each in MANY]
+    return [budget.tokens for budget in budgets if budget]
+
+
+def test_budgets_are_spread_as_asked() -> None:
+    assert tokens(mode="none") == []
+    assert set(tokens(spread="fixed")) == {12}
+    assert set(tokens()) == set(range(5, 13))
+    wide = sorted(tokens(spread="log_uniform", low=10, high=1000))
+    assert 10 <= wide[0] <= wide[-1] <= 1000
+    assert 60 < wide[200] < 160  # the middle of 10 and 1000 by ratio is 100
+
+
+def test_a_share_of_the_questions_is_controlled() -> None:
+    assert 150 < len(tokens(controlled=0.5)) < 250
+
+
+def test_a_budget_is_the_same_for_a_question_and_seed() -> None:
+    assert tokens() == tokens()
+    assert assigned(SUM, AT_MOST, 0) == assigned(SUM.model_copy(), AT_MOST, 0)
+    assert [assigned(each, AT_MOST, 1) for each in MANY] != [assigned(each, AT_MOST, 0) for each in MANY]
+
+
+def test_a_budget_that_no_response_can_reach_is_refused() -> None:
+    with pytest.raises(ValidationError, match="lower the one or raise the other"):
+        Train.model_validate({**PARAMS.model_dump(), "budgets": {**AT_MOST.model_dump(), "high": 17}})
+    with pytest.raises(ValidationError, match="low must not exceed high"):
+        Budgets.model_validate({**AT_MOST.model_dump(), "low": 13})
 
 
 # Telemetry

@@ -110,6 +110,22 @@ class Rewards(Section):
         return self
 
 
+class Budgets(Section):
+    """The reasoning length that training prompts ask for."""
+
+    mode: Literal["none", "exact", "at_most"]
+    spread: Literal["fixed", "uniform", "log_uniform"]  # fixed: `high` for all
+    low: Positive  # tokens
+    high: Positive
+    controlled: Fraction  # share of the questions that ask for a length; the others leave it free
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("low must not exceed high")
+        return self
+
+
 class Train(Section):
     """GRPO."""
 
@@ -128,7 +144,17 @@ class Train(Section):
     max_completion_tokens: Positive
     families: Annotated[tuple[Family, ...], Field(min_length=1)]  # all three: mixed training; one: per-task training
     save_every: Positive  # steps between checkpoints
+    budgets: Budgets
     rewards: Rewards
+
+    @model_validator(mode="after")
+    def _budgets_can_be_met(self) -> Self:
+        if self.budgets.mode != "none" and self.budgets.high > self.max_completion_tokens:
+            raise ValueError(
+                f"budgets.high asks for {self.budgets.high} tokens and max_completion_tokens allows "
+                f"{self.max_completion_tokens}: lower the one or raise the other"
+            )
+        return self
 
 
 class Evaluate(Section):

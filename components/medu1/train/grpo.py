@@ -22,11 +22,13 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from medu1.budget import LengthBudget
 from medu1.completion import Completion
 from medu1.generation.tokenizer import load_tokenizer
 from medu1.params import Scoring, Train
 from medu1.prompt import messages
 from medu1.question import Question
+from medu1.train.budgets import assigned
 from medu1.train.rewards import Judged, judged
 from medu1.train.telemetry import Telemetry
 
@@ -50,7 +52,7 @@ def train(
         model=model,
         processing_class=tokenizer,
         args=config(params, checkpoints),
-        train_dataset=rows(questions),
+        train_dataset=rows(questions, params),
         reward_funcs=grader(params, scoring, int(tokenizer.eos_token_id), telemetry),
         callbacks=[_Watch(telemetry, on_step, params, checkpoints)],
     )
@@ -62,9 +64,17 @@ def train(
     return telemetry
 
 
-def rows(questions: Sequence[Question]) -> Dataset:
-    """One row a question: the conversation TRL renders with the model's own chat template, and the question itself."""
-    return Dataset.from_list([{"prompt": messages(each), "question": each.canonical()} for each in questions])
+def rows(questions: Sequence[Question], params: Train) -> Dataset:
+    """One row a question: the conversation TRL renders with the model's own chat template, the question, its budget."""
+    return Dataset.from_list([_row(each, assigned(each, params.budgets, params.seed)) for each in questions])
+
+
+def _row(question: Question, budget: LengthBudget | None) -> dict[str, Any]:
+    return {
+        "prompt": messages(question, budget),
+        "question": question.canonical(),
+        "budget": budget.model_dump_json() if budget else "",
+    }
 
 
 def config(params: Train, checkpoints: Path) -> GRPOConfig:
@@ -100,10 +110,12 @@ def config(params: Train, checkpoints: Path) -> GRPOConfig:
 def grader(params: Train, scoring: Scoring, end: int, telemetry: Telemetry) -> Callable[..., list[float | None]]:
     """TRL's reward function: conversational completions in, one total or None each out."""
 
-    def reward(completions: Any, completion_ids: Any, question: Sequence[str], **_: object) -> list[float | None]:
+    def reward(
+        completions: Any, completion_ids: Any, question: Sequence[str], budget: Sequence[str], **_: object
+    ) -> list[float | None]:
         batch = [
-            _judged(Question.model_validate_json(row), turns[-1]["content"], ids, params, scoring, end)
-            for row, turns, ids in zip(question, completions, completion_ids, strict=True)
+            _judged(row, asked, turns[-1]["content"], ids, params, scoring, end)
+            for row, asked, turns, ids in zip(question, budget, completions, completion_ids, strict=True)
         ]
         telemetry.record(batch, params.group_size)
         return [each.reward for each in batch]
@@ -111,11 +123,13 @@ def grader(params: Train, scoring: Scoring, end: int, telemetry: Telemetry) -> C
     return reward
 
 
-def _judged(question: Question, text: str, ids: Sequence[int], params: Train, scoring: Scoring, end: int) -> Judged:
+def _judged(row: str, asked: str, text: str, ids: Sequence[int], params: Train, scoring: Scoring, end: int) -> Judged:
+    question = Question.model_validate_json(row)
+    budget = LengthBudget.model_validate_json(asked) if asked else None
     completion = Completion(
         question_id=question.id, text=text, tokens=len(ids), finish="stop" if end in ids else "length"
     )
-    return judged(question, completion, None, scoring, params.rewards, params.max_completion_tokens)
+    return judged(question, completion, budget, scoring, params.rewards, params.max_completion_tokens)
 
 
 class _Watch(TrainerCallback):

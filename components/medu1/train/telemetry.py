@@ -1,7 +1,8 @@
 """What the last generation looked like: rewards, right answers and groups by family, and completions to read.
 
 Metric names are stable: `train/correct/<family>`, `train/format`, `train/unscorable`, `train/no_answer`,
-`train/groups/{all_right,all_wrong,mixed}` and `train/tokens/{right,wrong}`; counts are shares of the completions.
+`train/groups/{all_right,all_wrong,mixed}`, `train/tokens/{right,wrong}` and, where prompts ask for a length,
+`train/length_closeness`; counts are shares of the completions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ class Telemetry:
             "train/unscorable": [each.verdict.correct is None for each in self.newest],
             "train/no_answer": [each.verdict.reason in UNREADABLE for each in self.newest],
             "train/truncated": [each.completion.finish == "length" for each in self.newest],
+            "train/length_closeness": [each.verdict.length for each in self.newest if each.verdict.length is not None],
             "train/tokens/right": [each.completion.tokens or 0 for each in self.newest if each.verdict.correct],
             "train/tokens/wrong": [each.completion.tokens or 0 for each in self.newest if not each.verdict.correct],
         }
