@@ -17,12 +17,14 @@ import typer
 
 import medu1
 from medu1.errors import EXIT_CODE, Stop
+from pipelines import data_commands
 
 if TYPE_CHECKING:
     from medu1.workspace import Workspace
 
 app = typer.Typer(help=medu1.__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data = typer.Typer(help="Raw data and the pin that fixes its bytes.", no_args_is_help=True)
+data.add_typer(data_commands.app)
 app.add_typer(data, name="data")
 
 Home = Annotated[Path, typer.Option("--home", envvar="MEDU1_HOME", help="Where runs, models and caches live.")]
@@ -50,7 +52,7 @@ def run(
     if runner != "subprocess":
         raise Stop(f"There is no runner {runner!r}.", next_step="Use --runner subprocess.")
     checked = request.read_params(params, settings)
-    arguments = request.arguments(checked)
+    arguments = request.arguments(checked, home)
     workspace = _workspace(home, request.new_run())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped("Stopped before the chain was done. Run again: complete steps are reused."))
@@ -103,17 +105,16 @@ def check(
     from rich.console import Console
 
     from medu1.prepare import audit, audit_page
-    from medu1.prepare.check import check
+    from medu1.prepare.check import FOLDER, check
     from pipelines import checking, request
 
     read = request.read_params(params, settings)
-    folder = home.resolve() / "check"
-    checked = check(read, request.raw_data(read.prepare.sources), folder)
+    checked = check(read, request.raw_data(read.prepare.sources, home), home.resolve())
     if as_json:
         _print(checking.summary(checked))
     else:
         checking.show(checked, Console(width=_width()))
-        typer.echo(f"Report    {folder / audit_page.NAME}")
+        typer.echo(f"Report    {home.resolve() / FOLDER / audit_page.NAME}")
     if checked.refusals:
         typer.echo(str(audit.refusal(checked.refusals)), err=True)
         raise typer.Exit(EXIT_CODE)

@@ -17,7 +17,9 @@ import yaml
 from medu1 import code, record
 from medu1.errors import Stop
 from medu1.params import Params, overridden
-from medu1.prepare.rawdata import Digests, pinned
+from medu1.prepare.location import CACHE, absolute, fetched
+from medu1.prepare.pin import Pin
+from medu1.prepare.rawdata import Digests
 from medu1.prepare.sources import file_digest, parse
 
 PIN = Path("data.dvc")
@@ -32,7 +34,7 @@ def read_params(path: Path, settings: Sequence[str]) -> Params:
     return Params.read(overridden(data, dict(_setting(text) for text in settings)), str(path))
 
 
-def arguments(params: Params) -> dict[str, str]:
+def arguments(params: Params, home: Path) -> dict[str, str]:
     """The pipeline's parameters by name. Raises Stop where a file or a model that they name is not there."""
     params = _located(params)
     sections = {name: getattr(params, name).canonical() for name in type(params).model_fields}
@@ -40,7 +42,7 @@ def arguments(params: Params) -> dict[str, str]:
         **sections,
         "base_model": params.train.base_model,
         "revision": params.train.revision,
-        "data": raw_data(params.prepare.sources).text(),
+        "data": raw_data(params.prepare.sources, home).text(),
         "code_base": code.digest("base"),
         "code_prepare": code.digest("prepare"),
         "code_audit": code.digest("audit"),
@@ -49,10 +51,14 @@ def arguments(params: Params) -> dict[str, str]:
     }
 
 
-def raw_data(sources: Sequence[str]) -> Digests:
-    """What the raw bytes hash to: the pin, which is always there, and each file that a source names."""
+def raw_data(sources: Sequence[str], home: Path) -> Digests:
+    """What the raw bytes hash to: the pin, which is always there, and each file that a source names; remote ones are
+    fetched into a home's cache."""
     paths = [parse(source).path for source in sources]
-    return Digests(pinned(PIN), {path: file_digest(Path(path)) for path in paths if path})
+    held = Pin.read(PIN)
+    return Digests(
+        held.digest, {path: file_digest(fetched(path, home / CACHE)) for path in paths if path}, held.imported.md5s
+    )
 
 
 def _parsed(path: Path) -> object:
@@ -87,9 +93,10 @@ def _located(params: Params) -> Params:
     """Files as absolute paths, the base model at a fixed revision."""
     base_model, revision = _model(params.train.base_model, params.train.revision)
     sources = tuple(_source(source) for source in params.prepare.sources)
+    tables = {absolute(place): columns for place, columns in params.prepare.tables.items()}
     return params.model_copy(
         update={
-            "prepare": params.prepare.model_copy(update={"sources": sources}),
+            "prepare": params.prepare.model_copy(update={"sources": sources, "tables": tables}),
             "train": params.train.model_copy(update={"base_model": base_model, "revision": revision}),
         }
     )
@@ -97,7 +104,7 @@ def _located(params: Params) -> Params:
 
 def _source(entry: str) -> str:
     source = parse(entry)
-    return str(source._replace(path=str(Path(source.path).resolve()))) if source.path else entry
+    return str(source._replace(path=absolute(source.path))) if source.path else entry
 
 
 def _model(name: str, revision: str) -> tuple[str, str]:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from hub import hub as hub
 from medu1.tracking import Tracking
 from medu1.workspace import Workspace
+from s3 import s3 as s3
+from s3 import s3_endpoint as s3_endpoint
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 from medu1.builtin import draw, questions
 from medu1.builtin.facts import TAUGHT, UNTAUGHT
 from medu1.calculators import CALCULATORS
-from medu1.prepare import rawdata
+from medu1.prepare.pin import PIN, listing, pinned
 from medu1.prompt import normalised, user_text
 from medu1.question import Choice, Date, FreeText, Integer, Number, Question, Split, WeeksDays, gold_text
 
@@ -77,7 +77,7 @@ def test_raw_files_are_the_pinned_bytes_in_another_process_too(raw: dict[str, st
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "11"}
     subprocess.run([sys.executable, "-c", WRITES, str(tmp_path)], env=environment, check=True)
     assert {name: (tmp_path / name).read_bytes() for name in raw} == {name: text.encode() for name, text in raw.items()}
-    assert rawdata.listing(tmp_path).digest == rawdata.pinned(ROOT / rawdata.PIN), (
+    assert listing(tmp_path).digest == pinned(ROOT / PIN), (
         "The built-in questions have other bytes than data.dvc pins. "
         "If the change is intended, run `medu1 data build --pin` and commit data.dvc."
     )

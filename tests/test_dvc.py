@@ -8,7 +8,8 @@ import yaml
 
 from medu1.builtin import questions
 from medu1.errors import Stop
-from medu1.prepare import rawdata
+from medu1.prepare import exchange, rawdata
+from medu1.prepare.pin import listing, pinned
 
 FILES = {"builtin/b.jsonl": '{"text": "37.5 °C"}\n', "builtin/a.jsonl": "{}\n"}
 
@@ -26,7 +27,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def dvc(folder: Path, *arguments: str) -> str:
-    done = rawdata.dvc(arguments, folder)
+    done = exchange.dvc(arguments, folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -37,7 +38,7 @@ def pushed(checkout: Path, remote: Path) -> str:
     dvc(checkout, "remote", "add", "-q", "-d", "origin", str(remote))
     dvc(checkout, "add", "-q", "data")
     dvc(checkout, "push", "-q")
-    return rawdata.pinned(checkout / "data.dvc")
+    return pinned(checkout / "data.dvc")
 
 
 def test_the_pin_is_what_dvc_add_writes(checkout: Path) -> None:
@@ -50,7 +51,7 @@ def test_the_pin_is_what_dvc_add_writes(checkout: Path) -> None:
 
 def test_building_again_gives_the_pinned_bytes(checkout: Path) -> None:
     shutil.rmtree(checkout / "data")
-    assert rawdata.build(checkout) == rawdata.pinned(checkout / "data.dvc")
+    assert rawdata.build(checkout) == pinned(checkout / "data.dvc")
 
 
 def test_a_stray_file_among_the_built_in_ones_is_removed(checkout: Path) -> None:
@@ -63,15 +64,15 @@ def test_other_bytes_than_the_pinned_ones_name_the_file(checkout: Path, monkeypa
     monkeypatch.setattr(questions, "raw_files", lambda: {**FILES, "builtin/a.jsonl": "[]\n"})
     with pytest.raises(Stop, match=r"Changed by this build: builtin/a\.jsonl\..*medu1 data build --pin"):
         rawdata.build(checkout)
-    assert rawdata.build(checkout, pin=True) == rawdata.pinned(checkout / "data.dvc")
+    assert rawdata.build(checkout, pin=True) == pinned(checkout / "data.dvc")
 
 
 def test_an_absent_or_broken_pin_is_a_stop(tmp_path: Path) -> None:
     with pytest.raises(Stop, match="There is no"):
-        rawdata.pinned(tmp_path / "data.dvc")
+        pinned(tmp_path / "data.dvc")
     (tmp_path / "data.dvc").write_text("outs: 3\n")
     with pytest.raises(Stop, match="no DVC file"):
-        rawdata.pinned(tmp_path / "data.dvc")
+        pinned(tmp_path / "data.dvc")
 
 
 def test_raw_data_is_pulled_without_a_repository(
@@ -85,8 +86,8 @@ def test_raw_data_is_pulled_without_a_repository(
 
 
 def test_raw_data_is_generated_where_there_is_no_remote(checkout: Path, tmp_path: Path) -> None:
-    raw = rawdata.obtain(rawdata.pinned(checkout / "data.dvc"), "", tmp_path / "container")
-    assert rawdata.listing(raw) == rawdata.listing(checkout / "data")
+    raw = rawdata.obtain(pinned(checkout / "data.dvc"), "", tmp_path / "container")
+    assert listing(raw) == listing(checkout / "data")
 
 
 def test_generated_bytes_must_have_the_pinned_digest(tmp_path: Path, checkout: Path) -> None:

@@ -8,6 +8,9 @@ import yaml
 
 from medu1.errors import Stop
 from medu1.params import Params, Section, Train, overridden
+from medu1.prepare.contamination import DEFAULT_CONTAMINATION
+from medu1.prepare.duplicates import DuplicateLimits
+from medu1.prepare.phi import PhiPolicy
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 
@@ -130,3 +133,10 @@ def test_an_override_leaves_the_original_alone(data: dict[str, Any]) -> None:
 def test_an_override_below_a_value_is_a_stop(data: dict[str, Any]) -> None:
     with pytest.raises(Stop, match=r"--set train\.seed\.x: seed is a value"):
         overridden(data, {"train.seed.x": 1})
+
+
+def test_the_gates_own_defaults_are_the_parameters_that_ship(data: dict[str, Any]) -> None:
+    shipped = Params.read(data).prepare
+    assert shipped.contamination == DEFAULT_CONTAMINATION
+    assert PhiPolicy(**shipped.phi.model_dump()) == PhiPolicy()
+    assert DuplicateLimits(**shipped.duplicates.model_dump()) == DuplicateLimits()

@@ -13,9 +13,11 @@ from medu1 import dataset, journal
 from medu1.builtin import questions as built_in
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, TokenizerManifest
-from medu1.params import Audit, Prepare
+from medu1.params import Audit, Duplicates, Phi, Prepare
 from medu1.prepare import audit, component, medcalc, medquad, mirage, prompt_length, rawdata, step
 from medu1.prepare.cap import capped
+from medu1.prepare.contamination import DEFAULT_CONTAMINATION
+from medu1.prepare.pin import pinned
 from medu1.prepare.prompt_length import lengths
 from medu1.prepare.row import Reading
 from medu1.prepare.sources import file_digest, parse
@@ -31,7 +33,15 @@ TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<go>{% endif %}"
 )
 
+PHI = Phi(action="report", dated="drop", toll_free=True, public_hosts=(".gov",))
+DUPLICATES = Duplicates(near_similarity=0.8, near_words=40, near_words_choice=25, most_alike=8, drop_conflicting=True)
 PARAMS = Prepare(
+    tables={},
+    allowed=(),
+    labels="keep",
+    phi=PHI,
+    duplicates=DUPLICATES,
+    contamination=DEFAULT_CONTAMINATION,
     sources=("builtin",),
     calculators=(),
     max_rows_per_source=None,
@@ -162,7 +172,7 @@ def write_tokenizer(folder: Path) -> dict[str, Any]:
 def run(root: Path, tokenizer: TokenizerManifest, *sources: str, **changed: Any) -> tuple[Path, DatasetManifest]:
     params = PARAMS.model_copy(update={"sources": sources or ("builtin",), **changed})
     files = {path: file_digest(Path(path)) for path in (parse(source).path for source in sources) if path}
-    data = rawdata.Digests(rawdata.pinned(root / "data.dvc"), files).text()
+    data = rawdata.Digests(pinned(root / "data.dvc"), files).text()
     text = component.prepare(params.canonical(), data, tokenizer.text(), "code")
     manifest = DatasetManifest.model_validate_json(text)
     return root / "home" / "store" / manifest.key, manifest
@@ -377,7 +387,7 @@ def test_prepare_writes_splits_demonstrations_and_a_report(tmp_path: Path, chain
     assert manifest.rows == {"train": 30, "validation": 6, "test": 10, "ood": 4}
     assert {split: len(dataset.read(folder, split)) for split in dataset.SPLITS} == manifest.rows
     assert len(dataset.read(folder, dataset.DEMONSTRATIONS)) == 30
-    assert manifest.data == rawdata.pinned(tmp_path / "data.dvc")
+    assert manifest.data == pinned(tmp_path / "data.dvc")
     frozen = [*dataset.read(folder, "test"), *dataset.read(folder, "ood")]
     assert manifest.frozen == dataset.frozen_digest(frozen)
     notes = [event.message for event, _ in journal.read(tmp_path / "home/runs/r/journal.jsonl") if event.kind == "note"]
@@ -465,7 +475,7 @@ def test_an_unknown_calculator_names_the_nearest(tmp_path: Path, chain: Tokenize
 
 def test_a_source_changed_since_the_run_started_is_a_stop(tmp_path: Path, chain: TokenizerManifest) -> None:
     path = write_lines(tmp_path / "q.jsonl", [QUAD])
-    data = rawdata.Digests(rawdata.pinned(tmp_path / "data.dvc"), {str(path): "0" * 32})
+    data = rawdata.Digests(pinned(tmp_path / "data.dvc"), {str(path): "0" * 32})
     params = PARAMS.model_copy(update={"sources": (f"medquad:{path}",)})
     with pytest.raises(Stop, match="changed since the run was started"):
         step.prepared(params, data, chain, "code")

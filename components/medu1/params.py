@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from medu1.columns import Columns
 from medu1.errors import Stop
 from medu1.question import Family, Frozen
 
@@ -56,11 +57,46 @@ class Base(Section):
         return self
 
 
+class Phi(Section):
+    """The screen for protected health information in the sources' questions."""
+
+    action: Literal["report", "redact", "drop"]
+    dated: Literal["keep", "drop"]  # under redact: a row whose gold is a date and whose text holds one of birth
+    toll_free: bool  # toll-free phone numbers are hotlines, no patient's
+    public_hosts: tuple[str, ...]  # endings of hosts whose pages are nobody's own
+
+
+class Duplicates(Section):
+    """When two questions of the sources are one; `prepare/duplicates.py` has the rules."""
+
+    near_similarity: Annotated[float, Field(ge=0.5, le=1)]  # Jaccard of 3-word shingles
+    near_words: Positive  # below, one word of a text without options can be its subject: no Jaccard
+    near_words_choice: Positive  # the same with equal options, their words counted
+    most_alike: Annotated[int, Field(ge=2)]  # more rows with one band of hashes fill a template: no Jaccard for them
+    drop_conflicting: bool  # both rows of one question whose golds disagree, where the gold is no free text
+
+
+class Contamination(Section):
+    """When a training question gives an evaluation question away; `prepare/contamination.py` has the rules."""
+
+    ngram: Positive  # words of a run
+    min_share: Fraction  # of the runs of the shorter of two texts
+    boilerplate: Positive  # groups of evaluation questions; a run in more of them counts for nothing
+    min_options: Annotated[int, Field(ge=2)]  # options that say something, in a set that can give a question away
+    min_words: Fraction  # of the telling words of one of two questions with the same options
+
+
 class Prepare(Section):
     """What the questions are and which of them train, select and judge."""
 
-    sources: Annotated[tuple[str, ...], Field(min_length=1)]  # "builtin" or FORMAT:PATH, such as medquad:medquad.jsonl
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]  # "builtin" or FORMAT:PLACE[#SPLIT]
+    tables: dict[str, Columns]  # of a source in the format table, by its place: which column is what
+    allowed: tuple[str, ...]  # restricted sources one's own agreement covers, by format, table source or data set name
     calculators: tuple[str, ...]  # built-in calculators asked about; empty: all of them
+    labels: Literal["keep", "relabel", "drop"]  # of MedCalc labels that the formula does not give
+    phi: Phi
+    duplicates: Duplicates
+    contamination: Contamination
     max_rows_per_source: Positive | None  # None: all rows
     max_prompt_tokens: Positive  # longer prompts are counted, listed and left out
     validation: Fraction  # share of groups, where a source declares no split

@@ -116,6 +116,49 @@ def open_store(workspace: Workspace) -> Store:
     return LocalStore(workspace.home / "store")
 
 
+def download(url: str, into: Path) -> Path:
+    """One object, `s3://bucket/key`, as a local file: whole or not at all, and only where its version there is another.
+
+    Raises Stop where it is not there or may not be read.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    version, part = into.with_name(f"{into.name}.version"), into.with_name(f".part-{uuid4().hex}")
+    into.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        client = boto3.client("s3")
+        there = client.head_object(Bucket=bucket, Key=key)["ETag"]
+        if into.is_file() and version.is_file() and version.read_text(encoding="utf-8") == there:
+            return into
+        client.download_file(bucket, key, str(part))
+        part.replace(into)
+        version.write_text(there, encoding="utf-8")
+    except ClientError as error:
+        raise _refused(url, error.response["Error"]["Code"]) from None
+    except BotoCoreError as error:  # no credentials, no endpoint, a connection cut
+        raise Stop(
+            f"{url} cannot be fetched: {error}.",
+            "Access to an object store comes from the environment.",
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL where the store is not Amazon's.",
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return into
+
+
+def _refused(url: str, code: str) -> Stop:
+    """The error of a store that answers and does not give; it says 404 for a bucket and for a key alike."""
+    if code in ("404", "NoSuchKey", "NoSuchBucket"):
+        return Stop(f"There is no object {url}.", "The bucket or the key is another.", "Correct the address.")
+    return Stop(
+        f"The object store refuses {url} ({code}).",
+        "The keys in the environment may not read it.",
+        "Use keys that may, or ask the bucket's owner for access.",
+    )
+
+
 def scratch(workspace: Workspace) -> Path:
     """A new empty folder on the store's own file system, so that publishing is a rename."""
     folder = workspace.home / "store" / f".scratch-{os.getpid()}-{uuid4().hex[:8]}"

@@ -1,4 +1,8 @@
-"""Every calculator by key, in one explicit list: scores first, then equations."""
+"""Every calculator by key, in two explicit lists, each with scores first, then equations.
+
+The built-in questions are drawn from `CALCULATORS` and pinned byte by byte; `AUDITED` adds those whose vignette is too
+long for a built-in question, and recomputes every calculator of MedCalc-Bench.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -27,8 +31,10 @@ from medu1.calculators.chemistry import (
     SERUM_OSMOLALITY,
 )
 from medu1.calculators.clot_scores import PERC, WELLS_DVT, WELLS_PE
-from medu1.calculators.dates import DUE_DATE, GESTATIONAL_AGE
+from medu1.calculators.dates import CONCEPTION_DATE, DUE_DATE, GESTATIONAL_AGE
+from medu1.calculators.doses import MORPHINE_EQUIVALENTS, STEROID_CONVERSION
 from medu1.calculators.heart import (
+    FRAMINGHAM_RISK,
     MEAN_ARTERIAL_PRESSURE,
     QTC_BAZETT,
     QTC_FRAMINGHAM,
@@ -37,6 +43,7 @@ from medu1.calculators.heart import (
     QTC_RAUTAHARJU,
 )
 from medu1.calculators.heart_scores import CHA2DS2_VASC, HAS_BLED, HEART, REVISED_CARDIAC_RISK
+from medu1.calculators.history_scores import CAPRINI, CHARLSON
 from medu1.calculators.infection_scores import CENTOR, CURB_65, FEVERPAIN, QSOFA, SIRS
 from medu1.calculators.kidney import (
     CKD_EPI_2021,
@@ -46,6 +53,8 @@ from medu1.calculators.kidney import (
     MDRD,
 )
 from medu1.calculators.liver import FIB_4, MELD_NA
+from medu1.calculators.organ_scores import APACHE_II, SOFA
+from medu1.calculators.severity_scores import GLASGOW_BLATCHFORD, PNEUMONIA_SEVERITY
 
 _ALL: tuple[Calculator, ...] = (
     GLASGOW_COMA_SCALE,
@@ -97,4 +106,20 @@ _ALL: tuple[Calculator, ...] = (
     GESTATIONAL_AGE,
 )
 
+_AUDITED_ONLY: tuple[Calculator, ...] = (
+    GLASGOW_BLATCHFORD,
+    PNEUMONIA_SEVERITY,
+    SOFA,
+    APACHE_II,
+    CHARLSON,
+    CAPRINI,
+    FRAMINGHAM_RISK,
+    STEROID_CONVERSION,
+    MORPHINE_EQUIVALENTS,
+    CONCEPTION_DATE,
+)
+
 CALCULATORS: Mapping[str, Calculator] = MappingProxyType({calculator.key: calculator for calculator in _ALL})
+AUDITED: Mapping[str, Calculator] = MappingProxyType(
+    {calculator.key: calculator for calculator in (*_ALL, *_AUDITED_ONLY)}
+)

@@ -18,6 +18,15 @@ def due_date(*, last_period: date, cycle_length: float) -> date:
     return last_period + timedelta(days=280 + round(cycle_length) - 28)
 
 
+def conception_date(*, last_period: date, cycle_length: float) -> date:
+    """Day of conception: 14 days before the next period is due, which is 266 days before birth.
+
+    Source: ACOG Committee Opinion 700, 2017 (280 days from the last period, 266 from ovulation, in a cycle of 28).
+    """
+    CYCLE_LENGTH.check(cycle_length)
+    return last_period + timedelta(days=round(cycle_length) - 14)
+
+
 def gestational_age(*, last_period: date, today: date) -> tuple[int, int]:
     """Whole weeks and days from the last period to today, at most 320 days.
 
@@ -32,6 +41,10 @@ def _due_date_shown(last_period: date, cycle_length: float) -> str:
     extra = round(cycle_length) - 28
     moved = f" {'+' if extra > 0 else '-'} {abs(extra)} days" if extra else ""
     return f"{last_period:%m/%d/%Y} + 280 days{moved}"
+
+
+def _conception_date_shown(last_period: date, cycle_length: float) -> str:
+    return f"{last_period:%m/%d/%Y} + {cycle_length:g} days - 14 days"
 
 
 def _gestational_age_shown(last_period: date, today: date) -> str:
@@ -49,6 +62,16 @@ DUE_DATE = equation(
     formula=due_date,
     shown=_due_date_shown,
     medcalc_id=13,
+)
+
+CONCEPTION_DATE = equation(
+    key="conception_date",
+    title="Estimated date of conception",
+    question="What is the estimated date of conception?",
+    inputs=DUE_DATE.inputs,
+    formula=conception_date,
+    shown=_conception_date_shown,
+    medcalc_id=68,
 )
 
 GESTATIONAL_AGE = equation(

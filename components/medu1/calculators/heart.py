@@ -1,8 +1,12 @@
-"""Equations of the circulation: mean pressure and the QT interval corrected for heart rate."""
+"""Equations of the circulation: mean pressure, the QT interval corrected for heart rate, coronary risk."""
 
-from medu1.calculators.calculator import Measurement
-from medu1.calculators.equation import equation
-from medu1.calculators.valid import DIASTOLIC, HEART_RATE, QT, SYSTOLIC
+from math import exp, log
+
+from medu1.calculators.calculator import Calculator, Measurement, finding
+from medu1.calculators.equation import SEX, equation
+from medu1.calculators.valid import DIASTOLIC, HDL, HEART_RATE, QT, SYSTOLIC, TOTAL_CHOLESTEROL, Range, Sex, chosen
+
+FRAMINGHAM_AGE = Range("age", 20, 79, "years")
 
 
 def mean_arterial_pressure(*, systolic: float, diastolic: float) -> float:
@@ -64,6 +68,48 @@ def _rr(qt: float, heart_rate: float) -> float:
     QT.check(qt)
     HEART_RATE.check(heart_rate)
     return 60 / heart_rate
+
+
+def framingham_risk(
+    *,
+    sex: Sex,
+    age: float,
+    total_cholesterol: float,
+    hdl: float,
+    systolic: float,
+    treated: bool = False,
+    smoker: bool = False,
+) -> float:
+    """Risk in % of a hard coronary event within ten years, from age (years, 20-79), lipids (mg/dL) and mmHg.
+
+    `treated` is for high blood pressure. Source: Expert Panel, JAMA 2001 (ATP III; the equation behind its tables, in
+    which the interaction of age and smoking stops at 70 years for men and 78 for women).
+    """
+    FRAMINGHAM_AGE.check(age)
+    TOTAL_CHOLESTEROL.check(total_cholesterol)
+    HDL.check(hdl)
+    SYSTOLIC.check(systolic)
+    survival, terms = chosen("sex", sex, {"male": (0.9402, _framingham_man), "female": (0.98767, _framingham_woman)})
+    score = terms(log(age), log(total_cholesterol), log(hdl), log(systolic), treated, smoker)
+    return float(100 * (1 - survival ** exp(score)))
+
+
+def _framingham_man(age: float, cholesterol: float, hdl: float, systolic: float, treated: bool, smoker: bool) -> float:
+    """The Cox score of a man; all numbers are natural logarithms."""
+    lipids = 20.014077 * cholesterol - 4.605038 * age * cholesterol - 0.905964 * hdl
+    pressure = 1.305784 * systolic + 0.241549 * treated
+    smoking = (12.096316 - 2.84367 * min(age, log(70))) * smoker
+    return 52.00961 * age - 2.93323 * age**2 + lipids + pressure + smoking - 172.300168
+
+
+def _framingham_woman(
+    age: float, cholesterol: float, hdl: float, systolic: float, treated: bool, smoker: bool
+) -> float:
+    """The Cox score of a woman; all numbers are natural logarithms."""
+    lipids = 22.465206 * cholesterol - 5.060998 * age * cholesterol - 1.187731 * hdl
+    pressure = 2.552905 * systolic + 0.420251 * treated
+    smoking = (13.07543 - 2.996945 * min(age, log(78))) * smoker
+    return 31.764001 * age + lipids + pressure + smoking - 146.5933061
 
 
 _QT = Measurement("qt", "QT interval {value} ms", 320, 480, 5)
@@ -136,4 +182,23 @@ QTC_RAUTAHARJU = equation(
     shown="{qt} * (120 + {heart_rate}) / 180",
     unit="ms",
     medcalc_id=59,
+)
+
+FRAMINGHAM_RISK = Calculator(
+    key="framingham_risk",
+    title="Framingham risk of hard coronary heart disease",
+    question="What is the ten-year risk of a hard coronary event in percent?",
+    inputs=(
+        SEX,
+        Measurement("age", "aged {value}", 30, 79),
+        Measurement("total_cholesterol", "total cholesterol {value} mg/dL", 150, 300, 5),
+        Measurement("hdl", "HDL {value} mg/dL", 30, 80),
+        Measurement("systolic", "systolic {value} mmHg", 100, 180, 2),
+        finding("treated", "treated hypertension"),
+        finding("smoker", "smoker"),
+    ),
+    formula=framingham_risk,
+    unit="%",
+    decimals=1,
+    medcalc_id=46,
 )

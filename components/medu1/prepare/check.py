@@ -9,12 +9,18 @@ from typing import NamedTuple
 
 from medu1.params import Params
 from medu1.prepare import audit as gate
+from medu1.prepare.gates import gated
+from medu1.prepare.licence_gate import refusal as refusal_of_licences
+from medu1.prepare.licence_gate import refusals
+from medu1.prepare.location import CACHE
 from medu1.prepare.rawdata import Digests
-from medu1.prepare.readings import asked, demonstrations, malformed, readings, refusal
+from medu1.prepare.readings import demonstrations, generated, malformed, readings, refusal
 from medu1.prepare.selection import select
 from medu1.prepare.sources import parse
 from medu1.question import Question
 from medu1.scoring.audit import AuditReport, audit
+
+FOLDER = "check"  # below a home
 
 
 class Checked(NamedTuple):
@@ -24,19 +30,25 @@ class Checked(NamedTuple):
     refusals: list[str]  # nothing: training may start
 
 
-def check(params: Params, data: Digests, folder: Path) -> Checked:
-    """Audit the training questions and write the report into a folder. Raises Stop where a row cannot be read."""
-    report = audit(questions(params, data, folder / "raw"), params.scoring)
+def check(params: Params, data: Digests, home: Path) -> Checked:
+    """Audit the training questions and write the report below a home. Raises Stop where a row cannot be read."""
+    folder = home / FOLDER
+    report = audit(questions(params, data, folder / "raw", home / CACHE), params.scoring)
     gate.write(report, params.audit, folder)
     return Checked(report, gate.refusals(report, params.audit))
 
 
-def questions(params: Params, data: Digests, into: Path) -> list[Question]:
+def questions(params: Params, data: Digests, into: Path, cache: Path) -> list[Question]:
     """The training split, the cap included. Raises Stop naming malformed rows."""
     sources = [parse(entry) for entry in params.prepare.sources]
-    found = readings(params.prepare, sources, data, into)
+    if faults := refusals(sources, frozenset(params.prepare.allowed), params.prepare.tables):
+        raise refusal_of_licences(faults)
+    found = readings(params.prepare, sources, data, into, cache)
     if rows := malformed(found):
         read = sum(len(reading.asked) + len(reading.malformed) for reading in found.values())
         raise refusal(rows, read, "A row that is left out would make another benchmark.")
-    unmeasured = select(asked(found, sources), demonstrations(found), params.prepare, lambda each: [0] * len(each))
+    passed = gated(found, sources, params.prepare, cache)
+    unmeasured = select(
+        passed.questions, demonstrations(found), params.prepare, lambda each: [0] * len(each), generated(found)
+    )
     return [question for question in unmeasured.kept if question.split == "train"]

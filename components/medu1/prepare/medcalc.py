@@ -1,74 +1,77 @@
-"""MedCalc-Bench's CSV: a patient note, a question about it, and the truth with its limits.
+"""MedCalc-Bench's CSV or Parquet: a patient note, a question about it, and the truth with its limits.
 
-The gold is typed by the column Output Type. Gestational age says `integer` there and writes a tuple of weeks and days,
-so the answer's own form decides between the two. Template notes are numbered within their calculator: the same Note ID
-stands on different notes and the same note under different ids, so the group is the note itself.
+Versions 1.0, 1.2 and Verified have the same columns. Row Number begins anew in each version and each of its files, so
+an id holds the version and the split. The gold is typed by the column Output Type, but for gestational age, which says
+`integer` (1.0) or `date` (Verified) there and writes a tuple of weeks and days: the answer's own form tells it.
+Template notes are numbered within their calculator: the same Note ID stands on different notes and the same note under
+different ids, so the group is the note itself.
 """
 
 import ast
-import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
-from medu1.errors import Stop
-from medu1.prepare.row import Fields, Reading, WrongField, collected
-from medu1.prepare.text import group_of, opened
-from medu1.question import Date, Gold, Integer, Number, Question, WeeksDays
+from medu1.prepare.publication import PUBLICATIONS
+from medu1.prepare.records import Records, records
+from medu1.prepare.row import Fields, Reading, Row, WrongField, judged, reading
+from medu1.prepare.text import group_of
+from medu1.question import Date, Gold, Integer, Number, Question, Split, WeeksDays
 
-LICENCE = "CC-BY-SA-4.0"
+Version = Literal["medcalc", "medcalc-v1.2", "medcalc-verified"]
+
 NUMBER, CALCULATOR, KIND, NOTE, ASKED = "Row Number", "Calculator Name", "Output Type", "Patient Note", "Question"
 ANSWER, LOWER, UPPER = "Ground Truth Answer", "Lower Limit", "Upper Limit"
 COLUMNS = (NUMBER, CALCULATOR, KIND, NOTE, ASKED, ANSWER, LOWER, UPPER)
+AUDITED = ("Calculator ID", "Relevant Entities")  # read by the label audit alone
 
 
 def read(path: Path) -> Reading:
-    """Every row; places are lines of the file."""
-    return collected(path, _rows(path), _question)
+    """Every question of a file of version 1.0, in memory."""
+    return reading(questions(path, None))
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, str | None]]]:
-    with opened(path) as file:
-        table = csv.DictReader(file)
-        _check_header(path, table.fieldnames or [])
-        line = table.line_num + 1
-        for row in table:
-            yield f"line {line}", row
-            line = table.line_num + 1  # a note may hold line breaks: a row begins where the one before it ends
+def questions(path: Path, split: Split | None, version: Version = "medcalc") -> Iterator[Row]:
+    """Every row of one file, all of one split; places are lines of CSV or rows of Parquet."""
+    return judged(path, rows(path), lambda row: _question(row, split, version))
 
 
-def _check_header(path: Path, header: Sequence[str]) -> None:
-    if absent := [name for name in COLUMNS if name not in header]:
-        raise Stop(
-            f"{path.name}, line 1: the column {absent[0]} is missing.",
-            f"MedCalc-Bench's columns are {', '.join(COLUMNS)}, among others.",
-            "Give the CSV file as its publisher wrote it.",
-        )
+def rows(path: Path) -> Records:
+    """Each row after its place, one at a time. Raises Stop where the file is absent or is no such table."""
+    return records(path, COLUMNS, also=AUDITED)
 
 
-def _question(row: dict[str, str | None]) -> Question:
+def _question(row: object, split: Split | None, version: Version) -> Question:
     fields = Fields(row)
-    if None in fields.row:
-        raise WrongField("(row)", "has more fields than the header")
     note = fields.text(NOTE)
     return Question(
-        id=f"medcalc/{fields.text(NUMBER)}",
-        source="medcalc",
+        id=id_of(fields, split, version),
+        source=version,
         context=note,
         text=fields.text(ASKED),
-        gold=_gold(fields),
-        licence=LICENCE,
+        gold=gold_of(fields),
+        licence=PUBLICATIONS[version].licence,
         group=group_of("note", note),
+        split=split,
         topic=fields.text(CALCULATOR),
     )
 
 
-def _gold(fields: Fields) -> Gold:
+def id_of(fields: Fields, split: Split | None = None, version: Version = "medcalc") -> str:
+    """The id of the question a row makes. Raises WrongField."""
+    return "/".join([version, *([split] if split else []), fields.label(NUMBER)])
+
+
+def gold_of(fields: Fields) -> Gold:
+    """The truth a row states, typed. Raises WrongField or ValidationError."""
     match fields.text(KIND):
+        case "integer" | "date" if fields.text(ANSWER).startswith("("):
+            return _weeks_days(fields)
         case "decimal":
             return Number(value=fields.number(ANSWER), lower=fields.number(LOWER), upper=fields.number(UPPER))
         case "integer":
-            return _weeks_days(fields) if fields.text(ANSWER).startswith("(") else Integer(value=fields.whole(ANSWER))
+            return Integer(value=fields.whole(ANSWER))
         case "date":
             return _date(fields.text(ANSWER))
         case other:

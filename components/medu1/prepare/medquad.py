@@ -4,36 +4,37 @@ Questions about one subject (`focus`) repeat each other's answers, so the subjec
 MedQuAD's collections, so a question's id holds its collection.
 """
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from medu1.prepare.row import Fields, Reading, WrongField, collected
-from medu1.prepare.text import group_of, numbered_lines
-from medu1.question import FreeText, Question
+from medu1.prepare.publication import PUBLICATIONS
+from medu1.prepare.records import records
+from medu1.prepare.row import Fields, Reading, Row, judged, reading
+from medu1.prepare.text import group_of
+from medu1.question import FreeText, Question, Split
 
-LICENCE = "CC-BY-4.0"
+COLUMNS = ("id", "source", "focus", "qtype", "question", "answer")
 
 
 def read(path: Path) -> Reading:
+    """Every question of a file, in memory."""
+    return reading(questions(path, None))
+
+
+def questions(path: Path, split: Split | None) -> Iterator[Row]:
     """Every line that is not blank; places are lines of the file."""
-    return collected(path, numbered_lines(path), _question)
+    return judged(path, records(path, COLUMNS), lambda row: _question(row, split))
 
 
-def _question(line: str) -> Question:
-    fields = Fields(_parsed(line))
+def _question(row: object, split: Split | None) -> Question:
+    fields = Fields(row)
     return Question(
         id=f"medquad/{fields.text('source')}/{fields.text('id')}",
         source="medquad",
         text=fields.text("question"),
         gold=FreeText(text=fields.text("answer")),
-        licence=LICENCE,
+        licence=PUBLICATIONS["medquad"].licence,
         group=group_of("focus", fields.text("focus")),
+        split=split,
         topic=fields.text("qtype"),
     )
-
-
-def _parsed(line: str) -> object:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise WrongField("(line)", f"is not JSON: column {error.colno}: {error.msg}") from None

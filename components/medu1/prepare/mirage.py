@@ -10,60 +10,51 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from medu1.prepare.row import Fields, Reading, WrongField, collected
+from medu1.prepare import options
+from medu1.prepare.row import Fields, Reading, Row, judged, reading
 from medu1.prepare.text import group_of, opened
-from medu1.question import Choice, Question, Split
+from medu1.question import Question, Split
 
 LICENCES = {"medqa": "MIT", "medmcqa": "Apache-2.0", "mmlu": "MIT", "pubmedqa": "MIT", "bioasq": "CC-BY-2.5"}
 DECLARED: dict[str, Split] = {"medqa": "test", "pubmedqa": "test", "bioasq": "test", "mmlu": "ood"}
 
-Row = tuple[str, str, object]  # set, id, fields
+Entry = tuple[str, str, object]  # set, id, fields
 
 
 def read(path: Path) -> Reading:
+    """Every question of a file, in memory."""
+    return reading(questions(path))
+
+
+def questions(path: Path) -> Iterator[Row]:
     """Every question of every set; places are key paths."""
-    return collected(path, _rows(path), _question)
+    return judged(path, _entries(path), _question)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Row]]:
+def _entries(path: Path) -> Iterator[tuple[str, Entry]]:
     with opened(path) as file:
         sets = json.load(file)
-    for name, rows in sets.items() if isinstance(sets, Mapping) else [("(file)", sets)]:
-        if not isinstance(rows, Mapping):
-            yield name, (name, "", rows)
+    for name, entries in sets.items() if isinstance(sets, Mapping) else [("(file)", sets)]:
+        if not isinstance(entries, Mapping):
+            yield name, (name, "", entries)
             continue
-        for key, row in rows.items():
-            yield f"{name}.{key}", (name, key, row)
+        for key, entry in entries.items():
+            yield f"{name}.{key}", (name, key, entry)
 
 
-def _question(row: Row) -> Question:
-    name, key, values = row
-    fields = Fields(values)
-    text, options, letter = fields.text("question"), _options(fields), fields.text("answer")
-    if letter not in options:
-        raise WrongField("answer", f"{letter!r} is not among the options {', '.join(options)}")
+def _question(entry: Entry) -> Question:
+    name, key, row = entry
+    fields = Fields(row)
+    text, choices = fields.text("question"), options.mapped(fields, "options")
     subject = re.fullmatch(r"([a-z_]+)-\d+", key)
     return Question(
         id=f"mirage/{name}/{key}",
         source=f"mirage/{name}",
         text=text,
-        options=options,
-        gold=Choice(letter=letter),
+        options=choices,
+        gold=options.letter(fields, "answer", choices),
         licence=LICENCES.get(name, ""),
         group=group_of(f"mirage/{name}", text),
         split=DECLARED.get(name),
         topic=subject[1] if subject else "",
     )
-
-
-def _options(fields: Fields) -> dict[str, str]:
-    options = fields.row.get("options")
-    if not isinstance(options, Mapping) or len(options) < 2:
-        raise WrongField("options", "is not a mapping of two or more letters to texts")
-    if wrong := [letter for letter in options if not re.fullmatch("[A-Z]", letter)]:
-        raise WrongField("options", f"{wrong[0]!r} is not a single capital letter")
-    texts = Fields(options)
-    try:
-        return {letter: texts.text(letter) for letter in sorted(options)}
-    except WrongField as error:
-        raise WrongField(f"options.{error.field}", error.reason) from None

@@ -1,29 +1,23 @@
-"""The raw data directory `data/` and its pin, `data.dvc`, the repository's only pointer to raw bytes.
+"""The raw data directory `data/`: its built-in files, and how a step obtains the bytes that `data.dvc` pins.
 
-The digest is DVC's own: the MD5 of the directory's listing. Where a remote is configured the bytes are pulled from it,
-else they are generated anew; either way they have the pinned digest or nothing goes on. Pulling needs no repository:
-the pin travels as text, and a scratch folder without git holds what DVC wants to see.
+Where a remote is configured the bytes are pulled from it, else the built-in ones are generated anew; either way they
+have the pinned digest or nothing goes on. Pulling needs no repository: the pin travels as text.
 """
 
-import hashlib
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
-
-import yaml
+from types import MappingProxyType
+from typing import NamedTuple, Self
 
 from medu1.builtin import questions
 from medu1.errors import Stop
 from medu1.prepare.builtin import FOLDER
-from medu1.prepare.sources import file_digest
-from medu1.question import Frozen
+from medu1.prepare.exchange import laid_out
+from medu1.prepare.pin import NEW_PIN, PIN, RAW, Listing, Pin, directory_digest, listing, write_pin
+from medu1.prepare.remote import Remote
 
-PIN, RAW = "data.dvc", "data"
-NEW_PIN = "If the change is intended, run: medu1 data build --pin"
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Digests(NamedTuple):
@@ -31,10 +25,12 @@ class Digests(NamedTuple):
 
     pin: str  # of the raw directory, MD5 with the suffix .dir
     files: Mapping[str, str]  # MD5 of each file that prepare.sources names, by path
+    imported: Mapping[str, str] = NONE  # MD5 of each pinned file that is not built-in, by its path below data/
 
     def text(self) -> str:
-        """Canonical JSON: the pin under the name of its file, each file's MD5 under its path."""
-        return json.dumps({PIN: self.pin, **self.files}, sort_keys=True, separators=(",", ":"))
+        """Canonical JSON: the pin and each imported file under the name of its file, each source under its path."""
+        imported = {f"{PIN}/{path}": md5 for path, md5 in self.imported.items()}
+        return json.dumps({PIN: self.pin, **imported, **self.files}, sort_keys=True, separators=(",", ":"))
 
     def identity(self) -> str:
         """The digests alone, the pin first: where files lie is no part of what they are."""
@@ -45,7 +41,7 @@ class Digests(NamedTuple):
         """Read what `text` writes. Raises Stop on anything else."""
         try:
             digests = {str(path): str(md5) for path, md5 in json.loads(text).items()}
-            return cls(digests.pop(PIN), digests)
+            pin = digests.pop(PIN)
         except (ValueError, AttributeError, KeyError):
             raise Stop(
                 f"The argument data of prepare is {text!r}.",
@@ -53,64 +49,37 @@ class Digests(NamedTuple):
                 "always there, since the demonstrations are built-in questions.",
                 "Pass the digests of the raw data.",
             ) from None
-
-
-class Listing(Frozen):
-    """The files of a directory as DVC lists them."""
-
-    md5: dict[str, str]  # relative path -> MD5
-    size: int  # bytes
-
-    @property
-    def digest(self) -> str:
-        """The MD5 of the listing's JSON, rows by path, with DVC's suffix."""
-        rows = [{"md5": md5, "relpath": path} for path, md5 in sorted(self.md5.items())]
-        return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def listing(folder: Path) -> Listing:
-    """Every file below a directory. Raises Stop where there is none."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    if not files:
-        raise Stop(f"There is no raw data in {folder}.", next_step="Run: medu1 data build")
-    return Listing(
-        md5={path.relative_to(folder).as_posix(): file_digest(path) for path in files},
-        size=sum(path.stat().st_size for path in files),
-    )
-
-
-def pinned(path: Path) -> str:
-    """The digest in a `data.dvc`. Raises Stop where there is none."""
-    try:
-        digest = yaml.safe_load(path.read_text(encoding="utf-8"))["outs"][0]["md5"]
-    except FileNotFoundError:
-        raise Stop(
-            f"There is no {path}.", "It pins the raw data.", "Restore it, or run: medu1 data build --pin"
-        ) from None
-    except (yaml.YAMLError, TypeError, KeyError, IndexError):
-        raise Stop(
-            f"{path} is no DVC file with an output and its md5.", next_step="Restore it, or run: medu1 data build --pin"
-        ) from None
-    return str(digest)
+        inside = {path: md5 for path, md5 in digests.items() if path.startswith(PIN + "/")}
+        outside = {path: md5 for path, md5 in digests.items() if path not in inside}
+        return cls(pin, outside, {path.removeprefix(PIN + "/"): md5 for path, md5 in inside.items()})
 
 
 def build(root: Path, pin: bool = False) -> str:
-    """Write the built-in raw files below `root`, then pin the raw directory or check it against its pin.
+    """Write the built-in raw files below `root`, then pin them anew or check them against the pin.
 
-    Gives the directory's digest. Raises Stop where the bytes are not the pinned ones; they stay for comparison.
+    Imported files are none of its business: they stay in the pin as they are, here or not. Gives the pinned digest.
+    Raises Stop where the built-in bytes are not the pinned ones; they stay for comparison.
     """
     changed = write(root / RAW)
-    found = listing(root / RAW)
+    path, own = root / PIN, listing(root / RAW).below(FOLDER)
+    held = Pin.read(path) if path.exists() or not pin else Pin(digest="", imported=Listing(files={}))
+    found = own | held.imported
     if pin:
-        _write_pin(root / PIN, found)
-    elif found.digest != (expected := pinned(root / PIN)):
-        named = changed or sorted(found.md5)
-        raise Stop(
-            f"The raw data in {RAW}/ has the digest {found.digest}, {PIN} pins {expected}.",
-            f"{'Changed by this build' if changed else 'Files'}: {', '.join(named)}.",
-            f"Restore the sources of the built-in questions. {NEW_PIN}",
-        )
-    return found.digest
+        write_pin(path, found, held.imported)
+        return found.digest
+    if held.digest != found.digest and held.digest != listing(root / RAW).digest:
+        raise _other_bytes(found, held, changed)
+    return held.digest
+
+
+def _other_bytes(found: Listing, held: Pin, changed: list[str]) -> Stop:
+    named = ", ".join(changed or sorted(found.files))
+    beside = f" with {len(held.imported.files)} imported files" if held.imported.files else ""
+    return Stop(
+        f"The built-in data in {RAW}/{beside} has the digest {found.digest}, {PIN} pins {held.digest}.",
+        f"{'Changed by this build' if changed else 'Files'}: {named}.",
+        f"Restore the sources of the built-in questions. {NEW_PIN}",
+    )
 
 
 def write(raw: Path) -> list[str]:
@@ -132,55 +101,19 @@ def _write(path: Path, content: bytes) -> bool:
     return True
 
 
-def _write_pin(path: Path, found: Listing) -> None:
-    out = {"md5": found.digest, "size": found.size, "nfiles": len(found.md5), "hash": "md5", "path": RAW}
-    path.write_text(yaml.safe_dump({"outs": [out]}, sort_keys=False, default_flow_style=False), encoding="utf-8")
+def obtain(pin: str, remote: str, into: Path, imported: Mapping[str, str] = NONE) -> Path:
+    """The raw directory with the pinned digest below `into`: pulled from a DVC remote, or generated where it is "".
 
-
-def obtain(pin: str, remote: str, into: Path) -> Path:
-    """The raw directory with the pinned digest below `into`: pulled from a DVC remote, or generated where it is ""."""
-    raw = into / RAW
+    What is generated are the built-in files alone; `imported` says what else the pin is of.
+    """
     if remote:
-        _pull(pin, remote, into)
-    else:
-        write(raw)
-    found = listing(raw).digest
-    if found != pin:
-        origin = f"The DVC remote {remote} gave" if remote else "The built-in questions of this version have"
+        return laid_out(pin, into, Remote.at(remote))
+    raw = into / RAW
+    write(raw)
+    if (found := directory_digest({**listing(raw).md5s, **imported})) != pin:
         raise Stop(
-            f"{origin} the digest {found}, {PIN} pins {pin}.",
+            f"The built-in questions of this version have the digest {found}, {PIN} pins {pin}.",
             "The pin is of other bytes than these.",
             "Restore data.dvc, or set prepare.dvc_remote to where its bytes were pushed. " + NEW_PIN,
         )
     return raw
-
-
-def _pull(pin: str, remote: str, into: Path) -> None:
-    (into / ".dvc").mkdir(parents=True)
-    (into / ".dvc" / "config").write_text(_config(remote, into), encoding="utf-8")
-    out = {"md5": pin, "hash": "md5", "path": RAW}
-    (into / PIN).write_text(yaml.safe_dump({"outs": [out]}, sort_keys=False), encoding="utf-8")
-    done = dvc(["pull"], into)
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith(("ERROR", "md5"))]
-        raise Stop(
-            f"The raw data {pin} cannot be pulled from the DVC remote {remote}.",
-            "DVC says: " + "; ".join(said or done.stderr.splitlines()[-1:]) + ".",
-            'Push it there (dvc push), correct prepare.dvc_remote, or set it to "" to generate the built-in data.',
-        )
-
-
-def _config(remote: str, into: Path) -> str:
-    """What `dvc init --no-scm` and `dvc remote add -d` write; every cache stays in the folder."""
-    url = remote if "://" in remote else str(Path(remote).expanduser().resolve())
-    return (
-        "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n    remote = origin\n"
-        f"    site_cache_dir = {into / '.dvc' / 'site'}\n['remote \"origin\"']\n    url = {url}\n"
-    )
-
-
-def dvc(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
-    """DVC as a process of its own: it is heavy to import and keeps global state."""
-    environment: Mapping[str, Any] = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

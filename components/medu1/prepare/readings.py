@@ -7,6 +7,7 @@ from pathlib import Path
 from medu1.errors import Stop
 from medu1.params import Prepare
 from medu1.prepare import rawdata
+from medu1.prepare.location import fetched
 from medu1.prepare.rawdata import Digests
 from medu1.prepare.row import Malformed, Reading
 from medu1.prepare.sources import BUILTIN, Source, file_digest, read
@@ -17,20 +18,20 @@ SHOWN = 20  # malformed rows named in the error; the report names all
 Readings = Mapping[Source, Reading]
 
 
-def readings(params: Prepare, sources: Sequence[Source], data: Digests, into: Path) -> Readings:
+def readings(params: Prepare, sources: Sequence[Source], data: Digests, into: Path, cache: Path) -> Readings:
     """Every row of the pinned bytes and of the files, whose digests must still be those the run was started with."""
-    raw = rawdata.obtain(data.pin, params.dvc_remote, into)
-    found = read(sources, raw, params.calculators)
+    raw = rawdata.obtain(data.pin, params.dvc_remote, into, data.imported)
+    found = read(sources, raw, params.calculators, params.tables, cache)
     shutil.rmtree(into)
     for source in sources:
-        if source.path and file_digest(Path(source.path)) != data.files[source.path]:
+        if source.path and file_digest(fetched(source.path, cache)) != data.files[source.path]:
             raise Stop(f"{source.path} changed since the run was started.", next_step="Run again.")
     return found
 
 
-def asked(found: Readings, sources: Sequence[Source]) -> list[Question]:
-    """The questions of these sources, in order."""
-    return [row.question for source in dict.fromkeys(sources) for row in found[source].asked]
+def generated(found: Readings) -> frozenset[str]:
+    """The sources of the built-in questions, which fill templates."""
+    return frozenset(row.question.source for row in found[BUILTIN].asked)
 
 
 def demonstrations(found: Readings) -> list[Question]:

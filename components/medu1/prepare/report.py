@@ -5,9 +5,17 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
+from medu1.prepare.duplicate_report import DuplicateReport
+from medu1.prepare.labels import LabelReport
+from medu1.prepare.leaks import ContaminationReport, Leak
+from medu1.prepare.leaks import report as contamination
+from medu1.prepare.phi import PhiReport
 from medu1.prepare.row import Malformed
 from medu1.prepare.selection import LongPrompt, Selection
 from medu1.question import Frozen, Question
+
+SHOWN = 200  # leaks listed; all are counted
+NO_LEAKS = contamination([])
 
 Kept = dict[str, dict[str, dict[str, int]]]
 
@@ -22,7 +30,8 @@ class SourceRows(Frozen):
 
 
 class PrepareReport(Frozen):
-    """Every row that was read is malformed, a duplicate, too long, over the cap, or kept."""
+    """Every row that was read is malformed, dropped for its label or an identifier, asked again or in another split,
+    contaminated, too long, over the cap, or kept."""
 
     sources: tuple[SourceRows, ...]
     seed: int
@@ -31,6 +40,15 @@ class PrepareReport(Frozen):
     malformed: tuple[Malformed, ...] = ()
     licences: dict[str, str] = Field(default_factory=dict)  # by question source; "" where none is known
     duplicates: tuple[str, ...] = ()  # ids left out of a split because a stricter one asks the same
+    asked_elsewhere: dict[str, int] = Field(default_factory=dict)  # the same by source
+    labels: dict[str, LabelReport] = Field(default_factory=dict)  # entry of a MedCalc source -> its label audit
+    labels_policy: str = "keep"
+    labels_dropped: dict[str, int] = Field(default_factory=dict)  # source -> questions
+    phi: PhiReport | None = None
+    repeats: DuplicateReport | None = None  # questions of the sources that are asked twice
+    contamination: ContaminationReport = NO_LEAKS
+    contaminated: dict[str, int] = Field(default_factory=dict)  # source -> questions of the groups dropped for it
+    leaks: tuple[Leak, ...] = ()  # the first
     too_long: dict[str, int] = Field(default_factory=dict)  # source -> questions
     too_long_rows: tuple[LongPrompt, ...] = ()
     over_cap: dict[str, int] = Field(default_factory=dict)  # source -> questions
@@ -41,6 +59,18 @@ class PrepareReport(Frozen):
     def read(self) -> int:
         """Rows read."""
         return sum(source.read for source in self.sources)
+
+    def left_out(self) -> dict[str, int]:
+        """Questions that are not kept, by reason; with those kept they are all that were read and not malformed."""
+        return {
+            "labels": sum(self.labels_dropped.values()),
+            "phi": sum(self.phi.dropped.values()) if self.phi else 0,
+            "repeated": sum(self.repeats.dropped.values()) if self.repeats else 0,
+            "duplicates": len(self.duplicates),
+            "contaminated": sum(self.contaminated.values()),
+            "too_long": sum(self.too_long.values()),
+            "over_cap": sum(self.over_cap.values()),
+        }
 
     def rows(self) -> dict[str, int]:
         """Questions kept, by split."""
@@ -55,6 +85,10 @@ class PrepareReport(Frozen):
             update={
                 "licences": {question.source: question.licence for question in selection.kept},
                 "duplicates": tuple(question.id for question in selection.duplicates),
+                "contamination": contamination(selection.leaks),
+                "contaminated": _by_source(selection.contaminated),
+                "asked_elsewhere": _by_source(selection.duplicates),
+                "leaks": tuple(selection.leaks[:SHOWN]),
                 "too_long": _by_source(selection.too_long),
                 "too_long_rows": tuple(selection.too_long),
                 "over_cap": _by_source(selection.over_cap),

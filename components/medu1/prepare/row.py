@@ -1,10 +1,11 @@
 """A row of a raw file on its way to a question: every fault names its file, its place and its field.
 
 Readers go on past a malformed row, so that one run tells of all of them; who asked for the file refuses it afterwards.
+Rows are judged one at a time, so that a file of any length is read in the memory of one row.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 
 class Malformed(Frozen):
-    """One row that is no question. `place` is a line of a text file or a key path of a JSON file."""
+    """One row that is no question. `place` is a line of a text file, a key path of a JSON one or a row of Parquet."""
 
     file: str
     place: str
@@ -33,6 +34,9 @@ class Asked(NamedTuple):
     question: Question
     file: str
     place: str
+
+
+Row = Asked | Malformed
 
 
 class Reading(NamedTuple):
@@ -54,6 +58,9 @@ class Fields:
     """The fields of one row, taken out by name and kind. Every method raises WrongField."""
 
     def __init__(self, row: object) -> None:
+        """A row that could not even be taken apart arrives as the WrongField that says why."""
+        if isinstance(row, WrongField):
+            raise row
         if not isinstance(row, Mapping):
             raise WrongField("(row)", f"is {type(row).__name__}, not a mapping of fields")
         self.row = row
@@ -69,12 +76,23 @@ class Fields:
             raise WrongField(name, "is empty")
         return value.strip()
 
+    def optional(self, name: str) -> str:
+        """A text without the space around it; "" where the field is absent, null or blank."""
+        value = self.row.get(name)
+        return "" if value is None or value == "" or value != value or str(value).isspace() else self.label(name)
+
+    def label(self, name: str) -> str:
+        """A text, or a whole number as its digits: what publishers name rows by."""
+        value = self.row.get(name)
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else self.text(name)
+
     def number(self, name: str) -> float:
-        """A finite decimal."""
-        text = self.text(name)
+        """A finite decimal, also as text."""
+        value = self.row.get(name)
+        text = value if isinstance(value, int | float) and not isinstance(value, bool) else self.text(name)
         try:
             number = float(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise WrongField(name, f"{text!r} is not a number")
@@ -84,21 +102,41 @@ class Fields:
         """A whole number, also where it is written 3.0."""
         number = self.number(name)
         if not number.is_integer():
-            raise WrongField(name, f"{self.text(name)!r} is not a whole number")
+            raise WrongField(name, f"{self.row[name]!r} is not a whole number")
         return int(number)
 
+    def texts(self, name: str) -> list[str]:
+        """A list of texts, none of them blank."""
+        values = self.row.get(name)
+        if values is None:
+            raise WrongField(name, "is missing")
+        if not isinstance(values, list | tuple):
+            raise WrongField(name, f"is {type(values).__name__}, not a list of texts")
+        items = Fields({f"{name}[{place}]": value for place, value in enumerate(values)})
+        return [items.text(place) for place in items.row]
 
-def collected(path: Path, rows: Iterable[tuple[str, T]], make: Callable[[T], Question]) -> Reading:
-    """A question from each (place, row), and every row that makes none."""
-    reading = Reading([], [])
+
+def judged(path: Path, rows: Iterable[tuple[str, T]], make: Callable[[T], Question]) -> Iterator[Row]:
+    """A question from each (place, row), or why it is none."""
     for place, row in rows:
         try:
-            reading.asked.append(Asked(make(row), path.name, place))
+            yield Asked(make(row), path.name, place)
         except WrongField as error:
-            reading.malformed.append(_malformed(path, place, error.field, error.reason))
+            yield _malformed(path, place, error.field, error.reason)
         except ValidationError as error:
-            reading.malformed.append(_malformed(path, place, *_first(error)))
-    return reading
+            yield _malformed(path, place, *_first(error))
+
+
+def reading(rows: Iterable[Row]) -> Reading:
+    """All of them in memory, questions apart from malformed rows."""
+    found = Reading([], [])
+    for row in rows:
+        match row:
+            case Asked():
+                found.asked.append(row)
+            case Malformed():
+                found.malformed.append(row)
+    return found
 
 
 def _malformed(path: Path, place: str, field: str, reason: str) -> Malformed:

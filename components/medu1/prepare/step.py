@@ -12,9 +12,14 @@ from medu1 import dataset, record
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, TokenizerManifest
 from medu1.params import Prepare
+from medu1.prepare import data_page
+from medu1.prepare.gates import gated
+from medu1.prepare.licence_gate import refusal as refusal_of_licences
+from medu1.prepare.licence_gate import refusals
+from medu1.prepare.location import CACHE
 from medu1.prepare.prompt_length import lengths
 from medu1.prepare.rawdata import Digests
-from medu1.prepare.readings import Readings, asked, demonstrations, malformed, readings, refusal
+from medu1.prepare.readings import Readings, demonstrations, generated, malformed, readings, refusal
 from medu1.prepare.report import PrepareReport, SourceRows
 from medu1.prepare.selection import Selection, select
 from medu1.prepare.sources import Source, parse
@@ -32,20 +37,27 @@ def run(prepare: str, data: str, tokenizer: str, code: str) -> str:
 def prepared(params: Prepare, data: Digests, tokenizer: TokenizerManifest, code: str) -> DatasetManifest:
     """The dataset of these parameters, raw bytes and tokenizer, made once. Raises Stop that names every bad row."""
     sources = [parse(entry) for entry in params.sources]
+    if faults := refusals(sources, frozenset(params.allowed), params.tables):
+        raise refusal_of_licences(faults)
     inputs = {"tokenizer": tokenizer.digest, "data": data.pin, **_files(sources, data)}
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
-        found = readings(params, sources, data, folder / "raw")
+        cache = stage.workspace.home / CACHE
+        found = readings(params, sources, data, folder / "raw", cache)
         report = _report(params, sources, found, data)
         _refuse_malformed(stage, folder, report)
         vocabulary = fetch(tokenizer.key, stage.workspace).folder
+        gates = gated(found, sources, params, cache)
         selection = select(
-            asked(found, sources),
+            gates.questions,
             demonstrations(found),
             params,
             lambda questions: lengths(vocabulary, questions, stage.progress),
+            generated(found),
         )
-        return _written(stage, folder, selection, report.after(selection))
+        found_by_gates = {**gates._asdict(), "labels_policy": params.labels}
+        del found_by_gates["questions"]
+        return _written(stage, folder, selection, report.model_copy(update=found_by_gates).after(selection))
 
     return _manifest(produce("prepare", _identity(params, sources), inputs, code, make), data)
 
@@ -64,8 +76,14 @@ def _files(sources: Sequence[Source], data: Digests) -> dict[str, str]:
 
 def _identity(params: Prepare, sources: Sequence[Source]) -> dict[str, Any]:
     """The parameters that change the result; where the bytes come from does not."""
-    named = params.model_dump(mode="json", exclude={"dvc_remote"})
-    return {**named, "sources": [source.format for source in sources]}
+    named = params.model_dump(mode="json", exclude={"dvc_remote", "allowed"})
+    return {**named, "sources": [source.identity for source in sources], **_tables(params, sources)}
+
+
+def _tables(params: Prepare, sources: Sequence[Source]) -> dict[str, Any]:
+    """The mappings in the sources' order: where a table lies is no part of what it is."""
+    mappings = [params.tables[source.path] for source in sources if source.path in params.tables]
+    return {"tables": [mapping.model_dump(mode="json") for mapping in mappings]}
 
 
 def _manifest(output: Output, data: Digests) -> DatasetManifest:
@@ -102,7 +120,9 @@ def _refuse_malformed(stage: Stage, folder: Path, report: PrepareReport) -> None
 
 def _log_report(stage: Stage, folder: Path, report: PrepareReport) -> None:
     record.write_text(folder / REPORT, report.model_dump_json(indent=1) + "\n")
-    stage.tracking.artifact(stage.run, folder / REPORT)
+    record.write_text(folder / data_page.NAME, data_page.render(report))
+    for name in (REPORT, data_page.NAME):
+        stage.tracking.artifact(stage.run, folder / name)
 
 
 def _written(stage: Stage, folder: Path, selection: Selection, report: PrepareReport) -> dict[str, Any]:
@@ -121,22 +141,24 @@ def _written(stage: Stage, folder: Path, selection: Selection, report: PrepareRe
 def _log(stage: Stage, digest: str, rows: Mapping[str, int], report: PrepareReport) -> None:
     entries = ", ".join(source.entry for source in report.sources)
     stage.tracking.dataset(stage.run, "medu1", digest, entries, rows, "training")
-    too_long, over_cap = sum(report.too_long.values()), sum(report.over_cap.values())
+    left_out = report.left_out()
     kept = sum(rows.values())
     stage.metrics(
         {
             **{f"rows/{split}": count for split, count in rows.items()},
+            **{f"rows/{reason}": count for reason, count in left_out.items()},
             "rows/read": report.read,
             "rows/kept": kept,
-            "rows/too_long": too_long,
-            "rows/over_cap": over_cap,
-            "rows/duplicates": len(report.duplicates),
             "rows/demonstrations": report.demonstrations,
+            "phi/rows": sum(report.phi.flagged.values()) if report.phi else 0,
+            "labels/disagreeing": sum(len(each.disagreements) for each in report.labels.values()),
         }
     )
     stage.note(
-        f"kept {kept:,} of {kept + too_long + over_cap + len(report.duplicates):,} questions; "
-        f"{too_long:,} prompts longer than {report.max_prompt_tokens} tokens left out, {over_cap:,} over the cap, "
-        f"{len(report.duplicates):,} asked in another split"
+        f"kept {kept:,} of {kept + sum(left_out.values()):,} questions; "
+        f"{left_out['too_long']:,} prompts longer than {report.max_prompt_tokens} tokens left out, "
+        f"{left_out['over_cap']:,} over the cap, {left_out['duplicates']:,} asked in another split, "
+        f"{left_out['repeated']:,} repeated, {left_out['contaminated']:,} contaminated, "
+        f"{left_out['phi'] + left_out['labels']:,} with an identifier or a wrong label"
     )
     stage.note(", ".join(f"{split} {count:,}" for split, count in rows.items()))

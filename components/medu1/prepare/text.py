@@ -10,6 +10,7 @@ from typing import TextIO
 
 from medu1.errors import Stop
 from medu1.prompt import normalised
+from medu1.question import Split
 
 
 @contextmanager
@@ -24,7 +25,11 @@ def opened(path: Path) -> Iterator[TextIO]:
             next_step="Correct its path in prepare.sources.",
         ) from None
     except UnicodeDecodeError:
-        raise Stop(f"{path.name} is not UTF-8 text.", next_step="Fetch the file from its publisher again.") from None
+        raise Stop(
+            f"{path.name} is not UTF-8 text: {_undecodable(path)}.",
+            "A text in another encoding would be read as other characters.",
+            "Fetch the file from its publisher again, or convert it to UTF-8.",
+        ) from None
     except json.JSONDecodeError as error:
         raise Stop(
             f"{path.name} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}.",
@@ -32,6 +37,19 @@ def opened(path: Path) -> Iterator[TextIO]:
         ) from None
     except CsvError as error:
         raise Stop(f"{path.name} is not CSV: {error}.", next_step="Fetch the file from its publisher again.") from None
+
+
+def _undecodable(path: Path) -> str:
+    """Where the first bytes stand that are no UTF-8: the decoder itself counts from its last block."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return f"line {number}, byte {offset + error.start} of the file ({line[error.start]:#04x})"
+            offset += len(line)
+    return "its end"
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -45,3 +63,12 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
 def group_of(kind: str, text: str) -> str:
     """A group's name: equal texts, whatever their typography, share it."""
     return f"{kind}/{hashlib.sha256(normalised(text).encode()).hexdigest()[:16]}"
+
+
+def group_by_wording(source: str, text: str, split: Split | None) -> str:
+    """The group of a question that shares no note with others: its wording.
+
+    A stated split is part of the name: publishers ask in the same words in several of their files, and no such group
+    can lie in two splits. What two splits ask alike is found by what it says, not by its group.
+    """
+    return group_of(f"{source}/{split}" if split else source, text)
