@@ -12,8 +12,8 @@ from functools import partial
 from random import Random
 from typing import Any, Final, TypeVar
 
-from medu1.prepare.contamination import DEFAULT_CONTAMINATION, Index
-from medu1.prepare.prose import words
+from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION, Index
+from medu1.prepare.contamination.prose import words
 from medu1.prompt import normalised
 from medu1.question import FreeText, Question
 

@@ -15,8 +15,8 @@ from medu1.errors import Stop
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from medu1.prepare.diff import Difference
-    from medu1.prepare.remote import Remote
+    from medu1.prepare.versions.diff import Difference
+    from medu1.prepare.versions.remote import Remote
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -36,8 +36,8 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Bring data/ to the bytes that data.dvc pins."""
-    from medu1.prepare import transfer
-    from medu1.prepare.pin import pinned
+    from medu1.prepare.versions import transfer
+    from medu1.prepare.versions.pin import pinned
 
     root = Path.cwd()
     moved = transfer.pull(root, _remote(root, remote, params), revision or None, force)
@@ -53,7 +53,7 @@ def pull(
 @app.command()
 def push(remote: Named = "", params: Params = PARAMS, as_json: Json = False) -> None:
     """Send the bytes that data.dvc pins to a remote."""
-    from medu1.prepare import transfer
+    from medu1.prepare.versions import transfer
 
     root = Path.cwd()
     place = _remote(root, remote, params)
@@ -74,7 +74,7 @@ def import_files(
     as_json: Json = False,
 ) -> None:
     """Copy benchmark files to data/real/FORMAT/NAME and pin them in data.dvc."""
-    from medu1.prepare import importing
+    from medu1.prepare.versions import importing
 
     _refuse_by_licence(sources, params)
     done = importing.import_files(Path.cwd(), sources, force)
@@ -110,7 +110,7 @@ def diff(
     """Show the rows added, removed and changed from one version of the data to another, by source."""
     from rich.console import Console
 
-    from medu1.prepare import diff as differences
+    from medu1.prepare.versions import diff as differences
 
     root = Path.cwd()
     found = differences.diff(root, before, after or None, _remote(root, remote, params))
@@ -124,7 +124,7 @@ def diff(
 
 
 def _remote(root: Path, name: str, params: Path) -> "Remote | None":
-    from medu1.prepare.remote import Remote
+    from medu1.prepare.versions.remote import Remote
 
     return Remote.named(root, name or _default(params)) if name or _default(params) else Remote.default(root)
 

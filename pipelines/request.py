@@ -18,9 +18,9 @@ from medu1 import code, record
 from medu1.errors import Stop
 from medu1.params import Params, overridden
 from medu1.prepare.location import CACHE, absolute, fetched
-from medu1.prepare.pin import Pin
 from medu1.prepare.rawdata import Digests
 from medu1.prepare.sources import file_digest, parse
+from medu1.prepare.versions.pin import Pin
 
 PIN = Path("data.dvc")
 COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -5,7 +5,7 @@ Nobody is meant: names and addresses are invented, numbers are of ranges given t
 
 from typing import Final
 
-from medu1.prepare.identifiers import Kind
+from medu1.prepare.health.identifiers import Kind
 
 ROWS: Final = 60  # a kind
 

@@ -14,7 +14,7 @@ import pytest
 from medu1.builtin import draw, questions
 from medu1.builtin.facts import TAUGHT, UNTAUGHT
 from medu1.calculators import CALCULATORS
-from medu1.prepare.pin import PIN, listing, pinned
+from medu1.prepare.versions.pin import PIN, listing, pinned
 from medu1.prompt import normalised, user_text
 from medu1.question import Choice, Date, FreeText, Integer, Number, Question, Split, WeeksDays, gold_text
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medu1.prepare import contamination, ngrams
-from medu1.prepare.contamination import DEFAULT_CONTAMINATION, Index
-from medu1.prepare.leaks import ContaminationReport, Leak, SourcePair, dropped_groups, report
-from medu1.prepare.ngrams import Hashes, hashed, hashed_sets
-from medu1.prepare.prose import folded, words
+from medu1.prepare.contamination import contamination, ngrams
+from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION, Index
+from medu1.prepare.contamination.leaks import ContaminationReport, Leak, SourcePair, dropped_groups, report
+from medu1.prepare.contamination.ngrams import Hashes, hashed, hashed_sets
+from medu1.prepare.contamination.prose import folded, words
 from medu1.prompt import normalised
 from medu1.question import Choice, FreeText, Question
 

@@ -19,13 +19,14 @@ from typer.testing import CliRunner
 
 from medu1.builtin import questions
 from medu1.errors import Stop
-from medu1.prepare import diff, exchange, importing, rawdata, transfer
-from medu1.prepare.importing import import_files
-from medu1.prepare.pin import Pin, listing, pinned
-from medu1.prepare.raw_rows import RawRow, rows
-from medu1.prepare.refusal import refusal
-from medu1.prepare.remote import Remote
-from medu1.prepare.revision import obtain_from, pin_at
+from medu1.prepare import rawdata
+from medu1.prepare.versions import diff, exchange, importing, transfer
+from medu1.prepare.versions.importing import import_files
+from medu1.prepare.versions.pin import Pin, listing, pinned
+from medu1.prepare.versions.raw_rows import RawRow, rows
+from medu1.prepare.versions.refusal import refusal
+from medu1.prepare.versions.remote import Remote
+from medu1.prepare.versions.revision import obtain_from, pin_at
 from pipelines import data_commands
 from s3 import S3
 

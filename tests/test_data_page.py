@@ -8,15 +8,15 @@ import pytest
 from medu1.drawing.percent import NOTHING
 from medu1.prepare import data_bars
 from medu1.prepare import data_page as page
-from medu1.prepare.duplicate_report import DuplicateReport, Found, Pair
+from medu1.prepare.contamination.leaks import Leak
+from medu1.prepare.contamination.leaks import report as contamination
 from medu1.prepare.fates import Account, Fate, accounts
-from medu1.prepare.identifiers import Kind
-from medu1.prepare.labels import CalculatorLabels, Disagreement, LabelReport, Unchecked
-from medu1.prepare.leaks import Leak
-from medu1.prepare.leaks import report as contamination
-from medu1.prepare.phi import PhiReport
+from medu1.prepare.formats.row import Malformed
+from medu1.prepare.health.identifiers import Kind
+from medu1.prepare.health.phi import PhiReport
+from medu1.prepare.labels.labels import CalculatorLabels, Disagreement, LabelReport, Unchecked
+from medu1.prepare.repeats.duplicate_report import DuplicateReport, Found, Pair
 from medu1.prepare.report import PrepareReport, SourceRows
-from medu1.prepare.row import Malformed
 from medu1.prepare.selection import LongPrompt
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, WeeksDays
 from test_audit_page import HOSTILE, Reader

@@ -5,10 +5,10 @@ from itertools import permutations
 
 import pytest
 
-from medu1.prepare.archive import BLOCK, Archive
-from medu1.prepare.duplicate_report import DuplicateReport
-from medu1.prepare.duplicates import DuplicateLimits, Duplicates
-from medu1.prepare.wording import jaccard
+from medu1.prepare.repeats.archive import BLOCK, Archive
+from medu1.prepare.repeats.duplicate_report import DuplicateReport
+from medu1.prepare.repeats.duplicates import DuplicateLimits, Duplicates
+from medu1.prepare.repeats.wording import jaccard
 from medu1.question import Choice, FreeText, Gold, Number, Question, Split
 
 DRUGS = {"A": "Aspirin", "B": "Heparin", "C": "Warfarin", "D": "Alteplase"}

@@ -8,8 +8,9 @@ import yaml
 
 from medu1.builtin import questions
 from medu1.errors import Stop
-from medu1.prepare import exchange, rawdata
-from medu1.prepare.pin import listing, pinned
+from medu1.prepare import rawdata
+from medu1.prepare.versions import exchange
+from medu1.prepare.versions.pin import listing, pinned
 
 FILES = {"builtin/b.jsonl": '{"text": "37.5 °C"}\n', "builtin/a.jsonl": "{}\n"}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from medu1.calculators import AUDITED
-from medu1.prepare import medcalc
-from medu1.prepare.label_causes import KNOWN_CAUSES
-from medu1.prepare.labels import (
+from medu1.prepare.formats import medcalc
+from medu1.prepare.labels.label_causes import KNOWN_CAUSES
+from medu1.prepare.labels.labels import (
     ARGUMENTS,
     BY_ID,
     Agrees,

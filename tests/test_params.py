@@ -8,9 +8,9 @@ import yaml
 
 from medu1.errors import Stop
 from medu1.params import Params, Section, Train, overridden
-from medu1.prepare.contamination import DEFAULT_CONTAMINATION
-from medu1.prepare.duplicates import DuplicateLimits
-from medu1.prepare.phi import PhiPolicy
+from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION
+from medu1.prepare.health.phi import PhiPolicy
+from medu1.prepare.repeats.duplicates import DuplicateLimits
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from identified import IDENTIFIED, ROWS
-from medu1.prepare.identifiers import OVERLAP, WINDOW, Kind, identifiers
-from medu1.prepare.phi import PhiPolicy, PhiScreen, redacted, screen
+from medu1.prepare.health.identifiers import OVERLAP, WINDOW, Kind, identifiers
+from medu1.prepare.health.phi import PhiPolicy, PhiScreen, redacted, screen
 from medu1.question import Choice, Date, FreeText, Gold, Question
 
 PUBLIC = PhiPolicy().exempt

@@ -14,14 +14,15 @@ from medu1.builtin import questions as built_in
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, TokenizerManifest
 from medu1.params import Audit, Duplicates, Phi, Prepare
-from medu1.prepare import audit, component, medcalc, medquad, mirage, prompt_length, rawdata, step
+from medu1.prepare import audit, component, prompt_length, rawdata, step
 from medu1.prepare.cap import capped
-from medu1.prepare.contamination import DEFAULT_CONTAMINATION
-from medu1.prepare.pin import pinned
+from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION
+from medu1.prepare.formats import medcalc, medquad, mirage
+from medu1.prepare.formats.row import Reading
 from medu1.prepare.prompt_length import lengths
-from medu1.prepare.row import Reading
 from medu1.prepare.sources import file_digest, parse
 from medu1.prepare.split import assigned, disjoint
+from medu1.prepare.versions.pin import pinned
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, Question, Split, WeeksDays
 from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.stage import produce

@@ -14,9 +14,9 @@ from hub import Hub
 from medu1.columns import Columns
 from medu1.errors import Stop
 from medu1.prepare import sources
+from medu1.prepare.formats.records import BATCH, records
+from medu1.prepare.formats.row import Fields, Malformed, Reading, WrongField, reading
 from medu1.prepare.location import absolute, fetched
-from medu1.prepare.records import BATCH, records
-from medu1.prepare.row import Fields, Malformed, Reading, WrongField, reading
 from medu1.prepare.sources import Source, parse
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, Question, WeeksDays
 from s3 import S3

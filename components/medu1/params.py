@@ -67,7 +67,7 @@ class Phi(Section):
 
 
 class Duplicates(Section):
-    """When two questions of the sources are one; `prepare/duplicates.py` has the rules."""
+    """When two questions of the sources are one; `prepare/repeats/` has the rules."""
 
     near_similarity: Annotated[float, Field(ge=0.5, le=1)]  # Jaccard of 3-word shingles
     near_words: Positive  # below, one word of a text without options can be its subject: no Jaccard
@@ -77,7 +77,7 @@ class Duplicates(Section):
 
 
 class Contamination(Section):
-    """When a training question gives an evaluation question away; `prepare/contamination.py` has the rules."""
+    """When a training question gives an evaluation question away; `prepare/contamination/` has the rules."""
 
     ngram: Positive  # words of a run
     min_share: Fraction  # of the runs of the shorter of two texts

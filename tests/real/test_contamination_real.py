@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from medu1.prepare.contamination import DEFAULT_CONTAMINATION, Index
-from medu1.prepare.leaks import Leak, dropped_groups
-from medu1.prepare.text import group_of
+from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION, Index
+from medu1.prepare.contamination.leaks import Leak, dropped_groups
+from medu1.prepare.formats.text import group_of
 from medu1.question import Choice, FreeText, Question
 
 ROOT = Path(os.environ.get("MEDU1_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data")

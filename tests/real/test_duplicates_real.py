@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from medu1.prepare import medcalc, medquad, mirage
-from medu1.prepare.duplicates import DuplicateLimits, Duplicates
+from medu1.prepare.formats import medcalc, medquad, mirage
+from medu1.prepare.repeats.duplicates import DuplicateLimits, Duplicates
+from medu1.prepare.repeats.wording import Wording
 from medu1.prepare.split import prompt_of
-from medu1.prepare.wording import Wording
 from medu1.question import Question
 from medu1.scoring.denial import NEGATORS
 from medu1.scoring.opposites import POLES

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from medu1.calculators.calculator import Values
-from medu1.prepare.entities import Entities, Unreadable, parsed
-from medu1.prepare.equation_arguments import EQUATIONS
-from medu1.prepare.label_causes import KNOWN_CAUSES
-from medu1.prepare.labels import ARGUMENTS, BY_ID, LabelReport, LabelRow, audit_labels, label_rows
+from medu1.prepare.labels.entities import Entities, Unreadable, parsed
+from medu1.prepare.labels.equation_arguments import EQUATIONS
+from medu1.prepare.labels.label_causes import KNOWN_CAUSES
+from medu1.prepare.labels.labels import ARGUMENTS, BY_ID, LabelReport, LabelRow, audit_labels, label_rows
 from medu1.question import Date, Integer, Number
 
 FILE = Path(os.environ.get("MEDU1_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data") / (

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from identified import IDENTIFIED
-from medu1.prepare import medcalc, medquad, mirage
-from medu1.prepare.identifiers import Kind
-from medu1.prepare.phi import screen
+from medu1.prepare.formats import medcalc, medquad, mirage
+from medu1.prepare.health.identifiers import Kind
+from medu1.prepare.health.phi import screen
 from medu1.question import Question
 
 ROOT = Path(os.environ.get("MEDU1_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from medu1.prepare import medcalc, medquad, mirage
-from medu1.prepare.row import Reading
+from medu1.prepare.formats import medcalc, medquad, mirage
+from medu1.prepare.formats.row import Reading
 
 ROOT = Path(os.environ.get("MEDU1_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data")
 

@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 from medu1.drawing import page
 from medu1.errors import Stop
 from medu1.prepare.data_bars import bars
-from medu1.prepare.duplicate_report import DuplicateReport, Found
 from medu1.prepare.fates import Accounts, Fate, accounts
-from medu1.prepare.labels import CalculatorLabels, Disagreement, LabelReport
+from medu1.prepare.labels.labels import CalculatorLabels, Disagreement, LabelReport
 from medu1.prepare.publication import Publication
+from medu1.prepare.repeats.duplicate_report import DuplicateReport, Found
 from medu1.prepare.report import PrepareReport, SourceRows
 from medu1.prepare.sources import parse, publication_of
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, WeeksDays

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from medu1.params import Prepare
-from medu1.prepare.duplicate_report import DuplicateLimits, DuplicateReport
-from medu1.prepare.duplicates import Duplicates
-from medu1.prepare.labels import Agrees, LabelReport, applied, audit_labels, label_rows
+from medu1.prepare.health.phi import PhiPolicy, PhiReport, PhiScreen
+from medu1.prepare.labels.labels import Agrees, LabelReport, applied, audit_labels, label_rows
 from medu1.prepare.location import fetched
-from medu1.prepare.phi import PhiPolicy, PhiReport, PhiScreen
 from medu1.prepare.readings import Readings
+from medu1.prepare.repeats.duplicate_report import DuplicateLimits, DuplicateReport
+from medu1.prepare.repeats.duplicates import Duplicates
 from medu1.prepare.sources import BUILTIN, Source
 from medu1.question import Question
 

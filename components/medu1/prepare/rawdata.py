@@ -12,10 +12,10 @@ from typing import NamedTuple, Self
 
 from medu1.builtin import questions
 from medu1.errors import Stop
-from medu1.prepare.builtin import FOLDER
-from medu1.prepare.exchange import laid_out
-from medu1.prepare.pin import NEW_PIN, PIN, RAW, Listing, Pin, directory_digest, listing, write_pin
-from medu1.prepare.remote import Remote
+from medu1.prepare.formats.builtin import FOLDER
+from medu1.prepare.versions.exchange import laid_out
+from medu1.prepare.versions.pin import NEW_PIN, PIN, RAW, Listing, Pin, directory_digest, listing, write_pin
+from medu1.prepare.versions.remote import Remote
 
 NONE: Mapping[str, str] = MappingProxyType({})
 

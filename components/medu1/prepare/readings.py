@@ -7,9 +7,9 @@ from pathlib import Path
 from medu1.errors import Stop
 from medu1.params import Prepare
 from medu1.prepare import rawdata
+from medu1.prepare.formats.row import Malformed, Reading
 from medu1.prepare.location import fetched
 from medu1.prepare.rawdata import Digests
-from medu1.prepare.row import Malformed, Reading
 from medu1.prepare.sources import BUILTIN, Source, file_digest, read
 from medu1.question import Question
 

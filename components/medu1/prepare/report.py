@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from medu1.prepare.duplicate_report import DuplicateReport
-from medu1.prepare.labels import LabelReport
-from medu1.prepare.leaks import ContaminationReport, Leak
-from medu1.prepare.leaks import report as contamination
-from medu1.prepare.phi import PhiReport
-from medu1.prepare.row import Malformed
+from medu1.prepare.contamination.leaks import ContaminationReport, Leak
+from medu1.prepare.contamination.leaks import report as contamination
+from medu1.prepare.formats.row import Malformed
+from medu1.prepare.health.phi import PhiReport
+from medu1.prepare.labels.labels import LabelReport
+from medu1.prepare.repeats.duplicate_report import DuplicateReport
 from medu1.prepare.selection import LongPrompt, Selection
 from medu1.question import Frozen, Question
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from medu1.errors import Stop
 from medu1.params import Prepare
 from medu1.prepare.cap import capped
-from medu1.prepare.contamination import Index
-from medu1.prepare.leaks import Leak, dropped_groups
+from medu1.prepare.contamination.contamination import Index
+from medu1.prepare.contamination.leaks import Leak, dropped_groups
 from medu1.prepare.split import assigned, disjoint, group_of, prompt_of
 from medu1.question import Frozen, Question
 

@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from medu1.calculators import CALCULATORS
 from medu1.columns import Columns
 from medu1.errors import Stop
-from medu1.prepare import (
+from medu1.prepare.formats import (
     builtin,
     healthbench,
     medcalc,
@@ -31,9 +31,9 @@ from medu1.prepare import (
     pubmedqa,
     table,
 )
+from medu1.prepare.formats.row import Asked, Malformed, Reading, Row, reading
 from medu1.prepare.location import CACHE, fetched
 from medu1.prepare.publication import PUBLICATIONS, RESTRICTED, Publication, Published
-from medu1.prepare.row import Asked, Malformed, Reading, Row, reading
 from medu1.question import Question, Split
 
 Format = Literal[Published, "table"]

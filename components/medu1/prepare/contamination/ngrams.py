@@ -1,0 +1,108 @@
+"""Words, runs of words and whole texts as 64-bit integers: many texts at a time in numpy, alike in every process.
+
+Hashes are polynomials over running sums, so a run costs the same whatever its length, and no dictionary grows with the
+vocabulary. Equal texts have equal hashes; different ones may collide, so what a hash finds is confirmed on the words.
+"""
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medu1.prepare.contamination.prose import FOLDING, SEPARATOR, folded
+
+Hashes = NDArray[np.uint64]
+Places = NDArray[np.int64]
+
+BASE: Final = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
+INVERSE: Final = pow(BASE, -1, 1 << 64)
+MIXER: Final = np.uint64(0xBF58476D1CE4E5B9)  # of splitmix64
+LEAST: Final = 1 << 19  # powers kept ready
+
+_IN_WORD: Final = np.frombuffer(FOLDING, np.uint8) != SEPARATOR
+
+
+class Powers(NamedTuple):
+    """Powers 0, 1, 2... of the base and of its inverse, modulo 2^64."""
+
+    up: Hashes
+    down: Hashes
+
+
+class Spans(NamedTuple):
+    """Runs of words by the texts they begin in."""
+
+    texts: Places
+    starts: Places  # words before it in its text
+    inside: NDArray[np.bool_]  # whether it ends in that text too
+
+
+class Hashed(NamedTuple):
+    """The words of several texts, one after the other."""
+
+    sums: Hashes  # the running sum before each word, and after the last
+    down: Hashes
+    first: Places  # index of each text's first word, and the number of words
+
+    def runs(self, length: int) -> Hashes:
+        """Every run of so many words, by the index of its first word: also those that reach into the next text."""
+        count = max(0, len(self.sums) - length)
+        return _mixed((self.sums[length:] - self.sums[:count]) * self.down[:count])
+
+    def wholes(self) -> Hashes:
+        """One a text; 0 where it has no word."""
+        begin = self.first[:-1]
+        return _mixed((self.sums[self.first[1:]] - self.sums[begin]) * self.down[begin])
+
+    def counts(self) -> Places:
+        """Words in each text."""
+        return np.diff(self.first)
+
+    def spans(self, starts: Places, length: int) -> "Spans":
+        """Where runs of `length` words lie, given the index of each one's first word."""
+        texts = np.searchsorted(self.first, starts, side="right") - 1
+        return Spans(texts, starts - self.first[texts], starts + length <= self.first[texts + 1])
+
+
+def hashed(texts: Sequence[bytes]) -> Hashed:
+    """The words of folded texts."""
+    joined = np.frombuffer(b"\n".join([b"", *texts, b""]), np.uint8)
+    inside = _IN_WORD.take(joined)
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    starts, ends = edges[::2], edges[1::2]
+    powers = _powers(max(LEAST, 1 << len(joined).bit_length()))
+    sums = _running(joined * powers.up[: len(joined)])
+    words = _mixed((sums[ends] - sums[starts]) * powers.down[starts])
+    begins = 1 + np.cumsum([0, *(len(text) + 1 for text in texts)])
+    return Hashed(_running(words * powers.up[: len(words)]), powers.down, np.searchsorted(starts, begins))
+
+
+def hashed_sets(sets: Sequence[Collection[str]]) -> Hashes:
+    """One a set of texts, whatever their order; 0 for the empty set."""
+    ends = np.cumsum([0, *map(len, sets)])
+    sums = _running(_mixed(hashed([folded(text) for text in chain.from_iterable(sets)]).wholes() + MIXER))
+    return _mixed(sums[ends[1:]] - sums[ends[:-1]])
+
+
+def _running(values: Hashes) -> Hashes:
+    """Sums before each value and after the last, modulo 2^64."""
+    sums = np.empty(len(values) + 1, np.uint64)
+    sums[0] = 0
+    np.cumsum(values, out=sums[1:])
+    return sums
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """Every bit spread over all of them; 0 stays 0."""
+    values = (values ^ (values >> np.uint64(32))) * MIXER
+    return values ^ (values >> np.uint64(29))
+
+
+@lru_cache(maxsize=1)
+def _powers(count: int) -> Powers:
+    up, down = np.full((2, count), 1, np.uint64)
+    up[1:], down[1:] = BASE, INVERSE
+    return Powers(np.cumprod(up, dtype=np.uint64), np.cumprod(down, dtype=np.uint64))

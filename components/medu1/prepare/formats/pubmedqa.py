@@ -1,0 +1,53 @@
+"""PubMedQA's labelled questions as one JSON mapping: an abstract without its conclusion, and yes, no or maybe.
+
+`ori_pqal.json` and what the authors' own script splits it into (`test_set.json`, each fold's `train_set.json`) have one
+form, `{pmid: {QUESTION, CONTEXTS, final_decision}}`. The first holds the 500 official test questions among its 1,000,
+so without a stated split all of them are for evaluation.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from medu1.errors import Stop
+from medu1.prepare.formats.row import Fields, Row, WrongField, judged
+from medu1.prepare.formats.text import opened
+from medu1.prepare.publication import PUBLICATIONS
+from medu1.question import Choice, Question, Split
+
+OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}
+LETTERS = {text: letter for letter, text in OPTIONS.items()}
+
+
+def questions(path: Path, split: Split | None) -> Iterator[Row]:
+    """Every question; places are PubMed ids."""
+    return judged(path, _rows(path), lambda row: _question(*row, split))
+
+
+def _rows(path: Path) -> Iterator[tuple[str, tuple[str, object]]]:
+    with opened(path) as file:
+        questions = json.load(file)
+    if not isinstance(questions, Mapping):
+        raise Stop(
+            f"{path.name} is a JSON {type(questions).__name__}, not a mapping of PubMed ids to questions.",
+            next_step="Give ori_pqal.json or a file the authors' script splits it into.",
+        )
+    yield from ((pmid, (pmid, row)) for pmid, row in questions.items())
+
+
+def _question(pmid: str, row: object, split: Split | None) -> Question:
+    fields = Fields(row)
+    decision = fields.text("final_decision")
+    if decision not in LETTERS:
+        raise WrongField("final_decision", f"{decision!r} is none of {', '.join(LETTERS)}")
+    return Question(
+        id=f"pubmedqa/{pmid}",
+        source="pubmedqa",
+        context="\n".join(fields.texts("CONTEXTS")),
+        text=fields.text("QUESTION"),
+        options=OPTIONS,
+        gold=Choice(letter=LETTERS[decision]),
+        licence=PUBLICATIONS["pubmedqa"].licence,
+        group=f"pmid/{pmid}",
+        split=split,
+    )

@@ -1,0 +1,161 @@
+"""Duplicates among questions: asked again in the same words, or nearly so, and those whose golds disagree.
+
+Rows stream through `add` and leave a few hundred bytes each behind: hashes that point at possible pairs, and the row
+itself, compressed, because a pair is a duplicate when its words say so. No collision drops a row. Two rows are
+
+- exact duplicates where the normalised prompts are equal, and the signs normalising drops ("1.2", "12", "< 5", "> 5");
+- near duplicates where at most light words, plurals or the order of options differ, or where the 3-word shingles of
+  long texts are nearly the same. Numbers, negations, words with an opposite and options are equal in both: creatinine
+  1.2 and creatinine 1.3 are two questions. In a short question one word can be the subject ("symptoms of X"), so
+  another word there is another question.
+
+Of a cluster the first row stays, in an order of the strictest declared split, then of the hash of the id: the order of
+files changes nothing. Rows that a source declares test or out of distribution always stay, since a benchmark with rows
+missing is another benchmark. Two rows that ask the same and answer differently are a conflict.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medu1.params import Scoring
+from medu1.prepare.repeats.archive import Archive
+from medu1.prepare.repeats.candidates import Pairs, alike, neighbours, repeats
+from medu1.prepare.repeats.duplicate_report import Again, DuplicateLimits, DuplicateReport, Kind, Pair, Tally
+from medu1.prepare.repeats.hints import Hints, hints, joined, portions
+from medu1.prepare.repeats.wording import Wording
+from medu1.prepare.split import STRICTEST
+from medu1.question import Choice, FreeText, Question, gold_text
+from medu1.scoring.grading import DEFAULT_SCORING
+from medu1.scoring.score import judge
+
+Mask = NDArray[np.bool_]  # one a row
+
+SLACK: Final = 0.2  # of sketches: three standard deviations at the similarity 0.8
+
+
+class _Alike(NamedTuple):
+    """How two questions are duplicates."""
+
+    kind: Kind
+    similarity: float
+
+
+class Duplicates:
+    """An accumulator: `add` every batch, then ask for the report and for the ids to drop."""
+
+    def __init__(self, limits: DuplicateLimits | None = None, scoring: Scoring = DEFAULT_SCORING) -> None:
+        self.limits = limits or DuplicateLimits()
+        self._scoring = scoring
+        self._archive = Archive()
+        self._ranks = array("Q")
+        self._hints: list[Hints] = []
+        self._tally: Tally | None = None  # None: rows came in since
+
+    def add(self, batch: Iterable[Question]) -> None:
+        """Take in some rows, in any order; thousands at a time are fastest."""
+        self._tally = None
+        least = min(self.limits.near_words, self.limits.near_words_choice)
+        for questions in portions(batch):
+            found = hints(questions, least)
+            self._hints.append(found._replace(long=found.long + len(self._archive)))
+            for question in questions:
+                self._archive.append(question)
+                self._ranks.append(_rank(question))
+
+    def report(self) -> DuplicateReport:
+        """Counts by source and the first pairs of each kind."""
+        return self._searched().report(len(self._archive))
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """Ids of the rows that go."""
+        return frozenset(self._searched().dropped)
+
+    def _searched(self) -> Tally:
+        if self._tally is None:
+            self._tally = Tally(self.limits.shown)
+            if self._hints:
+                self._search(self._tally)
+        return self._tally
+
+    def _search(self, tally: Tally) -> None:
+        """Hint after hint, each coarser and among the rows that are left: one that goes points at no other."""
+        left, told = np.ones(len(self._archive), np.bool_), np.zeros(len(self._archive), np.bool_)
+        for pairs in self._candidates(left):
+            for first, row in pairs.tolist():
+                if left[first] and not told[row] and (again := self._compared(first, row)):
+                    tally.count(again)
+                    told[row], left[row] = True, not again.goes
+
+    def _candidates(self, left: Mask) -> Iterator[Pairs]:
+        every, ranks = joined(self._hints), np.array(self._ranks, np.uint64)
+        self._hints = [every]
+        for keys in (every.prompts, every.gists):
+            yield repeats(keys, np.flatnonzero(left), ranks)
+        kept = left[every.long]
+        pairs = neighbours(every.bands[kept], every.long[kept], ranks, self.limits.most_alike)
+        yield alike(pairs, every.sketches, every.long, self.limits.near_similarity - SLACK)
+
+    def _compared(self, first: int, row: int) -> Again | None:
+        """The pair, where the words say that it is one."""
+        one, other = self._archive[first], self._archive[row]
+        alike = self._alike(Wording.of(one), Wording.of(other), self._least_words(one))
+        if not alike:
+            return None
+        agree, declared = self._agree(one, other), _is_declared(other)
+        checkable = not isinstance(one.gold, FreeText)
+        wrong = checkable and not agree  # one of the golds, or the words differ more than they seem to
+        both = wrong and alike.similarity == 1 and self.limits.drop_conflicting
+        return Again(
+            kind=alike.kind,
+            pair=Pair(
+                first=one.id, first_source=one.source, again=other.id, source=other.source, similarity=alike.similarity
+            ),
+            agree=agree,
+            declared=declared,
+            goes=not declared and not (wrong and alike.similarity < 1),
+            first_goes=both and not _is_declared(one),
+        )
+
+    def _least_words(self, question: Question) -> int:
+        return self.limits.near_words_choice if question.options else self.limits.near_words
+
+    def _alike(self, one: Wording, other: Wording, least_words: int) -> _Alike | None:
+        if one.is_same(other):
+            return _Alike("exact", 1)
+        if one.says_the_same(other):
+            return _Alike("near", 1)
+        if one.least_words(other) < least_words:
+            return None
+        similarity = one.similarity(other)
+        return _Alike("near", similarity) if similarity >= self.limits.near_similarity else None
+
+    def _agree(self, one: Question, other: Question) -> bool:
+        """Whether the grader takes one's gold as an answer to the other, or the golds are the same words."""
+        mine, theirs = _said(one), _said(other)
+        return mine == theirs or any(
+            judge(question, answer, self._scoring).correct is True
+            for question, answer in ((one, theirs), (other, mine))
+        )
+
+
+def _said(question: Question) -> str:
+    """The gold in words: letters change with the order of options."""
+    gold = question.gold
+    return question.options[gold.letter] if isinstance(gold, Choice) else gold_text(question)
+
+
+def _is_declared(question: Question) -> bool:
+    """Whether its source declares that it judges: a benchmark with rows missing is another benchmark."""
+    return question.split in ("test", "ood")
+
+
+def _rank(question: Question) -> int:
+    """The place in the order of what stays, in 64 bits."""
+    strictness = STRICTEST.index(question.split) if question.split else len(STRICTEST)
+    return strictness << 61 | int.from_bytes(blake2b(question.id.encode(), digest_size=8).digest()) >> 3
