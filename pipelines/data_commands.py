@@ -88,15 +88,14 @@ def import_files(
 
 def _refuse_by_licence(entries: list[str], params: Path) -> None:
     """What may not be handed on is not pinned either, or a push would hand it on."""
-    from medu1.prepare.licence_gate import refusal, refusals
+    from medu1.prepare import licence_gate
     from medu1.prepare.sources import NO_TABLES, parse
     from pipelines import request
 
     prepare = request.read_params(params, []).prepare if params.exists() else None
     sources = [parse(entry) for entry in entries]
-    allowed, tables = (frozenset(prepare.allowed), prepare.tables) if prepare else (frozenset[str](), NO_TABLES)
-    if faults := refusals(sources, allowed, tables):
-        raise refusal(faults)
+    allowed, tables = (prepare.allowed, prepare.tables) if prepare else ((), NO_TABLES)
+    licence_gate.require(sources, allowed, tables)
 
 
 @app.command()

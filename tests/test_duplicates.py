@@ -5,9 +5,10 @@ from itertools import permutations
 
 import pytest
 
+from medu1.params import DuplicateLimits
 from medu1.prepare.repeats.archive import BLOCK, Archive
 from medu1.prepare.repeats.duplicate_report import DuplicateReport
-from medu1.prepare.repeats.duplicates import DuplicateLimits, Duplicates
+from medu1.prepare.repeats.duplicates import DEFAULT_DUPLICATES, SHOWN, Duplicates
 from medu1.prepare.repeats.wording import jaccard
 from medu1.question import Choice, FreeText, Gold, Number, Question, Split
 
@@ -35,9 +36,11 @@ def choice(name: str, text: str, options: dict[str, str], letter: str = "A", spl
     return Question(id=name, source="own", text=text, options=options, gold=Choice(letter=letter), split=split)
 
 
-def found(*rows: Question, limits: DuplicateLimits | None = None) -> tuple[DuplicateReport, frozenset[str]]:
+def found(
+    *rows: Question, limits: DuplicateLimits = DEFAULT_DUPLICATES, shown: int = SHOWN
+) -> tuple[DuplicateReport, frozenset[str]]:
     """The report and the ids that go."""
-    duplicates = Duplicates(limits)
+    duplicates = Duplicates(limits, shown=shown)
     duplicates.add(rows)
     return duplicates.report(), duplicates.dropped
 
@@ -167,7 +170,7 @@ def test_one_question_with_two_golds_is_a_conflict_and_neither_row_trains() -> N
     assert report.conflicts.total == 1
     assert {report.conflicts.pairs[0].first, report.conflicts.pairs[0].again} == {"one", "two"}
     assert dropped == {"one", "two"}
-    _, dropped = found(*rows, limits=DuplicateLimits(drop_conflicting=False))
+    _, dropped = found(*rows, limits=DEFAULT_DUPLICATES.model_copy(update={"drop_conflicting": False}))
     assert len(dropped) == 1
 
 
@@ -206,14 +209,14 @@ def test_the_subject_of_a_long_template_is_no_changed_word() -> None:
     report, _ = found(*(question(name, TEMPLATE.format(name)) for name in sorted(names)))
     assert (
         jaccard(*(tuple(TEMPLATE.format(name).split()) for name in sorted(names)[:2]))
-        > DuplicateLimits().near_similarity
+        > DEFAULT_DUPLICATES.near_similarity
     )
     assert report.near.total == report.exact.total == 0
 
 
 def test_the_report_lists_the_first_pairs_by_id_and_counts_all() -> None:
     rows = [question(f"{name:02}{copy}", f"What is condition {name}?") for name in range(30) for copy in "ab"]
-    report, dropped = found(*rows, limits=DuplicateLimits(shown=3))
+    report, dropped = found(*rows, shown=3)
     assert report.read == 60
     assert report.exact.rows == report.dropped == {"own": 30}
     assert [pair.first[:2] for pair in report.exact.pairs] == ["00", "01", "02"]

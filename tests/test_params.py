@@ -9,8 +9,8 @@ import yaml
 from medu1.errors import Stop
 from medu1.params import Params, Section, Train, overridden
 from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION
-from medu1.prepare.health.phi import PhiPolicy
-from medu1.prepare.repeats.duplicates import DuplicateLimits
+from medu1.prepare.health.phi import DEFAULT_PHI
+from medu1.prepare.repeats.duplicates import DEFAULT_DUPLICATES
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 
@@ -138,5 +138,5 @@ def test_an_override_below_a_value_is_a_stop(data: dict[str, Any]) -> None:
 def test_the_gates_own_defaults_are_the_parameters_that_ship(data: dict[str, Any]) -> None:
     shipped = Params.read(data).prepare
     assert shipped.contamination == DEFAULT_CONTAMINATION
-    assert PhiPolicy(**shipped.phi.model_dump()) == PhiPolicy()
-    assert DuplicateLimits(**shipped.duplicates.model_dump()) == DuplicateLimits()
+    assert shipped.phi == DEFAULT_PHI
+    assert shipped.duplicates == DEFAULT_DUPLICATES

@@ -6,11 +6,19 @@ from collections.abc import Callable
 import pytest
 
 from identified import IDENTIFIED, ROWS
+from medu1.params import PhiPolicy
 from medu1.prepare.health.identifiers import OVERLAP, WINDOW, Kind, identifiers
-from medu1.prepare.health.phi import PhiPolicy, PhiScreen, redacted, screen
+from medu1.prepare.health.phi import DEFAULT_PHI, PhiScreen, exempt, redacted, screen
 from medu1.question import Choice, Date, FreeText, Gold, Question
 
-PUBLIC = PhiPolicy().exempt
+PUBLIC = exempt(DEFAULT_PHI)
+
+
+def policy(**changes: object) -> PhiPolicy:
+    """The policy that ships, changed."""
+    return PhiPolicy.model_validate(DEFAULT_PHI.model_dump() | changes)
+
+
 NOTE = (
     "Mr. John Smith (DOB: 01/02/1980, MRN 00482913) of 12 Elm Street, phone 555-201-4432, was admitted on 03/04/2021."
 )
@@ -96,7 +104,7 @@ def test_what_names_nobody_passes(text: str) -> None:
 
 
 def test_what_is_public_is_a_parameter() -> None:
-    strict = PhiPolicy(toll_free=False, public_hosts=())
+    strict = policy(toll_free=False, public_hosts=())
     found = screen(question("Call 1-800-555-0100 or see www.cdc.gov"), strict)
     assert [finding.kind for finding in found] == [Kind.PHONE, Kind.URL]
 
@@ -134,14 +142,14 @@ def test_redaction_marks_identifiers_and_leaves_the_rest() -> None:
 def test_dates_stay_where_the_gold_is_one() -> None:
     asked = question(gold=Date(value="01/02/2020"), context="Mr. Smith, DOB 01/02/1980.")
     assert redacted(asked).context == "Mr. [NAME], DOB 01/02/1980."
-    assert PhiScreen(PhiPolicy(action="redact")).passed([asked]) == []
-    (kept,) = PhiScreen(PhiPolicy(action="redact", dated="keep")).passed([asked])
+    assert PhiScreen(policy(action="redact")).passed([asked]) == []
+    (kept,) = PhiScreen(policy(action="redact", dated="keep")).passed([asked])
     assert kept == redacted(asked)
 
 
 def test_a_row_whose_gold_would_have_to_be_redacted_goes() -> None:
     asked = question(gold=FreeText(text="Call 555-201-4432."))
-    phi = PhiScreen(PhiPolicy(action="redact"))
+    phi = PhiScreen(policy(action="redact"))
     assert phi.passed([asked]) == []
     assert phi.report().dropped == {"own": 1}
     assert redacted(asked) == asked
@@ -149,12 +157,12 @@ def test_a_row_whose_gold_would_have_to_be_redacted_goes() -> None:
 
 def test_a_row_whose_options_become_equal_goes() -> None:
     asked = question(options={"A": "Dr. Smith", "B": "Dr. Jones"}, gold=Choice(letter="A"))
-    assert PhiScreen(PhiPolicy(action="redact")).passed([asked]) == []
+    assert PhiScreen(policy(action="redact")).passed([asked]) == []
 
 
 @pytest.mark.parametrize(("action", "texts"), [("report", [NOTE, "x"]), ("redact", [MARKED, "x"]), ("drop", ["x"])])
 def test_the_policy_decides_what_goes_on(action: str, texts: list[str]) -> None:
-    phi = PhiScreen(PhiPolicy.model_validate({"action": action}))
+    phi = PhiScreen(policy(action=action))
     kept = phi.passed([question(NOTE, name="one"), question("x", name="two")])
     assert [row.text for row in kept] == texts
     report = phi.report()

@@ -13,13 +13,15 @@ from medu1 import dataset, journal
 from medu1.builtin import questions as built_in
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, TokenizerManifest
-from medu1.params import Audit, Duplicates, Phi, Prepare
+from medu1.params import Audit, Prepare
 from medu1.prepare import audit, component, prompt_length, rawdata, step
 from medu1.prepare.cap import capped
 from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION
 from medu1.prepare.formats import medcalc, medquad, mirage
 from medu1.prepare.formats.row import Reading
+from medu1.prepare.health.phi import DEFAULT_PHI
 from medu1.prepare.prompt_length import lengths
+from medu1.prepare.repeats.duplicates import DEFAULT_DUPLICATES
 from medu1.prepare.sources import file_digest, parse
 from medu1.prepare.split import assigned, disjoint
 from medu1.prepare.versions.pin import pinned
@@ -34,14 +36,12 @@ TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<go>{% endif %}"
 )
 
-PHI = Phi(action="report", dated="drop", toll_free=True, public_hosts=(".gov",))
-DUPLICATES = Duplicates(near_similarity=0.8, near_words=40, near_words_choice=25, most_alike=8, drop_conflicting=True)
 PARAMS = Prepare(
     tables={},
     allowed=(),
     labels="keep",
-    phi=PHI,
-    duplicates=DUPLICATES,
+    phi=DEFAULT_PHI,
+    duplicates=DEFAULT_DUPLICATES,
     contamination=DEFAULT_CONTAMINATION,
     sources=("builtin",),
     calculators=(),

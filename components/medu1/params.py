@@ -57,7 +57,7 @@ class Base(Section):
         return self
 
 
-class Phi(Section):
+class PhiPolicy(Section):
     """The screen for protected health information in the sources' questions."""
 
     action: Literal["report", "redact", "drop"]
@@ -66,7 +66,7 @@ class Phi(Section):
     public_hosts: tuple[str, ...]  # endings of hosts whose pages are nobody's own
 
 
-class Duplicates(Section):
+class DuplicateLimits(Section):
     """When two questions of the sources are one; `prepare/repeats/` has the rules."""
 
     near_similarity: Annotated[float, Field(ge=0.5, le=1)]  # Jaccard of 3-word shingles
@@ -94,8 +94,8 @@ class Prepare(Section):
     allowed: tuple[str, ...]  # restricted sources one's own agreement covers, by format, table source or data set name
     calculators: tuple[str, ...]  # built-in calculators asked about; empty: all of them
     labels: Literal["keep", "relabel", "drop"]  # of MedCalc labels that the formula does not give
-    phi: Phi
-    duplicates: Duplicates
+    phi: PhiPolicy
+    duplicates: DuplicateLimits
     contamination: Contamination
     max_rows_per_source: Positive | None  # None: all rows
     max_prompt_tokens: Positive  # longer prompts are counted, listed and left out

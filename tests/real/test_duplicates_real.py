@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from medu1.prepare.formats import medcalc, medquad, mirage
-from medu1.prepare.repeats.duplicates import DuplicateLimits, Duplicates
+from medu1.prepare.repeats.duplicates import Duplicates
 from medu1.prepare.repeats.wording import Wording
 from medu1.prepare.split import prompt_of
 from medu1.question import Question
@@ -103,7 +103,7 @@ def found(questions: Sequence[Question], changes: Sequence[Change], seed: int) -
     draw = random.Random(seed)
     rows = [(changes[n % len(changes)], question) for n, question in enumerate(draw.sample(questions, PLANTED))]
     copies = [(change, planted(question, change, draw)) for change, question in rows]
-    duplicates = Duplicates(DuplicateLimits(shown=10_000))
+    duplicates = Duplicates(shown=10_000)
     declared = {question.id for _, question in rows}
     duplicates.add(q.model_copy(update={"split": "test" if q.id in declared else q.split}) for q in questions)
     duplicates.add(copy for _, copy in copies)
@@ -135,7 +135,7 @@ def test_long_questions_are_found_with_one_or_two_words_changed() -> None:
 @pytest.mark.parametrize(("name", "most"), [("medquad", 0), ("mirage", 10), ("medcalc", 0)])
 def test_real_questions_stay_apart(name: str, most: int) -> None:
     """The ten of MIRAGE are real: MedMCQA asks them twice, in other words."""
-    duplicates = Duplicates(DuplicateLimits(shown=1000))
+    duplicates = Duplicates(shown=1000)
     duplicates.add(distinct(name))
     by_id = {question.id: question for question in distinct(name)}
     report = duplicates.report()

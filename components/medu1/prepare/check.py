@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from medu1.params import Params
 from medu1.prepare import audit as gate
+from medu1.prepare import licence_gate
 from medu1.prepare.gates import gated
-from medu1.prepare.licence_gate import refusal as refusal_of_licences
-from medu1.prepare.licence_gate import refusals
 from medu1.prepare.location import CACHE
 from medu1.prepare.rawdata import Digests
 from medu1.prepare.readings import demonstrations, generated, malformed, readings, refusal
@@ -41,8 +40,7 @@ def check(params: Params, data: Digests, home: Path) -> Checked:
 def questions(params: Params, data: Digests, into: Path, cache: Path) -> list[Question]:
     """The training split, the cap included. Raises Stop naming malformed rows."""
     sources = [parse(entry) for entry in params.prepare.sources]
-    if faults := refusals(sources, frozenset(params.prepare.allowed), params.prepare.tables):
-        raise refusal_of_licences(faults)
+    licence_gate.require(sources, params.prepare.allowed, params.prepare.tables)
     found = readings(params.prepare, sources, data, into, cache)
     if rows := malformed(found):
         read = sum(len(reading.asked) + len(reading.malformed) for reading in found.values())

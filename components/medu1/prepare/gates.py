@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from medu1.params import Prepare
-from medu1.prepare.health.phi import PhiPolicy, PhiReport, PhiScreen
+from medu1.prepare.health.phi import PhiReport, PhiScreen
 from medu1.prepare.labels.labels import Agrees, LabelReport, applied, audit_labels, label_rows
 from medu1.prepare.location import fetched
 from medu1.prepare.readings import Readings
-from medu1.prepare.repeats.duplicate_report import DuplicateLimits, DuplicateReport
+from medu1.prepare.repeats.duplicate_report import DuplicateReport
 from medu1.prepare.repeats.duplicates import Duplicates
 from medu1.prepare.sources import BUILTIN, Source
 from medu1.question import Question
@@ -34,8 +34,8 @@ def gated(found: Readings, sources: Sequence[Source], params: Prepare, cache: Pa
     """Every source's questions, in order, without those that the gates keep out."""
     reports: dict[str, LabelReport] = {}
     dropped = Counter[str]()
-    screen = PhiScreen(PhiPolicy(**params.phi.model_dump()))
-    repeats = Duplicates(DuplicateLimits(**params.duplicates.model_dump()))
+    screen = PhiScreen(params.phi)
+    repeats = Duplicates(params.duplicates)
     questions: list[Question] = []
     for source in dict.fromkeys(sources):
         asked = [row.question for row in found[source].asked]
@@ -48,8 +48,9 @@ def gated(found: Readings, sources: Sequence[Source], params: Prepare, cache: Pa
             asked = screen.passed(asked)
             repeats.add(asked)
         questions += asked
+    repeated = repeats.dropped
     return Gated(
-        questions=[question for question in questions if question.id not in repeats.dropped],
+        questions=[question for question in questions if question.id not in repeated],
         labels=reports,
         labels_dropped=dict(dropped),
         phi=screen.report(),

@@ -5,13 +5,19 @@ EHRNoteQA in a table that calls itself open is EHRNoteQA still. Allowing a name 
 run; what the run makes (its dataset, its tables of completions) is then under that agreement too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from medu1.errors import Stop
 from medu1.prepare.location import is_remote
 from medu1.prepare.publication import RESTRICTED, Publication, restricted
 from medu1.prepare.sources import NO_TABLES, Source, Tables, publication_of
+
+
+def require(sources: Sequence[Source], allowed: Collection[str], tables: Tables = NO_TABLES) -> None:
+    """Raises Stop that names every source that may not be used."""
+    if faults := refusals(sources, frozenset(allowed), tables):
+        raise refusal(faults)
 
 
 def refusals(sources: Sequence[Source], allowed: frozenset[str], tables: Tables = NO_TABLES) -> list[str]:

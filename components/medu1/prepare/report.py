@@ -8,6 +8,7 @@ from pydantic import Field
 from medu1.prepare.contamination.leaks import ContaminationReport, Leak
 from medu1.prepare.contamination.leaks import report as contamination
 from medu1.prepare.formats.row import Malformed
+from medu1.prepare.gates import Gated
 from medu1.prepare.health.phi import PhiReport
 from medu1.prepare.labels.labels import LabelReport
 from medu1.prepare.repeats.duplicate_report import DuplicateReport
@@ -78,6 +79,18 @@ class PrepareReport(Frozen):
         for splits in self.kept.values():
             total.update({split: sum(families.values()) for split, families in splits.items()})
         return dict(sorted(total.items()))
+
+    def of_gates(self, gates: Gated, labels_policy: str) -> "PrepareReport":
+        """A copy that says what the gates found."""
+        return self.model_copy(
+            update={
+                "labels": gates.labels,
+                "labels_policy": labels_policy,
+                "labels_dropped": gates.labels_dropped,
+                "phi": gates.phi,
+                "repeats": gates.repeats,
+            }
+        )
 
     def after(self, selection: Selection) -> "PrepareReport":
         """A copy that says what was selected."""

@@ -12,10 +12,8 @@ from medu1 import dataset, record
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, TokenizerManifest
 from medu1.params import Prepare
-from medu1.prepare import data_page
+from medu1.prepare import data_page, licence_gate
 from medu1.prepare.gates import gated
-from medu1.prepare.licence_gate import refusal as refusal_of_licences
-from medu1.prepare.licence_gate import refusals
 from medu1.prepare.location import CACHE
 from medu1.prepare.prompt_length import lengths
 from medu1.prepare.rawdata import Digests
@@ -37,8 +35,7 @@ def run(prepare: str, data: str, tokenizer: str, code: str) -> str:
 def prepared(params: Prepare, data: Digests, tokenizer: TokenizerManifest, code: str) -> DatasetManifest:
     """The dataset of these parameters, raw bytes and tokenizer, made once. Raises Stop that names every bad row."""
     sources = [parse(entry) for entry in params.sources]
-    if faults := refusals(sources, frozenset(params.allowed), params.tables):
-        raise refusal_of_licences(faults)
+    licence_gate.require(sources, params.allowed, params.tables)
     inputs = {"tokenizer": tokenizer.digest, "data": data.pin, **_files(sources, data)}
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
@@ -55,9 +52,8 @@ def prepared(params: Prepare, data: Digests, tokenizer: TokenizerManifest, code:
             lambda questions: lengths(vocabulary, questions, stage.progress),
             generated(found),
         )
-        found_by_gates = {**gates._asdict(), "labels_policy": params.labels}
-        del found_by_gates["questions"]
-        return _written(stage, folder, selection, report.model_copy(update=found_by_gates).after(selection))
+        told = report.of_gates(gates, params.labels).after(selection)
+        return _written(stage, folder, selection, told)
 
     return _manifest(produce("prepare", _identity(params, sources), inputs, code, make), data)
 

@@ -10,34 +10,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from itertools import accumulate
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import Field
 
-from medu1.params import Positive, Section
+from medu1.params import PhiPolicy
 from medu1.prepare.health.identifiers import Exempt, Kind, Span, identifiers
 from medu1.question import Choice, Date, FreeText, Frozen, Question
 
+SHOWN: Final = 20  # ids listed of a kind
 GOLD: Final = "gold"
 OPTION: Final = "options."
 GAP: Final = "\n\x1f\n"  # between fields searched at once: no pattern reaches over it
-
-
-class PhiPolicy(Section):
-    """What counts, and what becomes of a row with an identifier."""
-
-    action: Literal["report", "redact", "drop"] = "report"
-    dated: Literal["keep", "drop"] = (
-        "drop"  # under redact: a row whose gold is a date and whose text holds one of birth
-    )
-    toll_free: bool = True  # toll-free phone numbers are hotlines, no patient's
-    public_hosts: tuple[str, ...] = (".gov", ".mil", ".int", ".gov.uk", ".nhs.uk")  # whose pages are nobody's own
-    shown: Positive = 20  # ids listed a kind
-
-    @property
-    def exempt(self) -> Exempt:
-        """What is no identifier."""
-        return Exempt(self.toll_free, self.public_hosts)
 
 
 class Finding(NamedTuple):
@@ -61,19 +45,26 @@ class PhiReport(Frozen):
     dropped: dict[str, int] = Field(default_factory=dict)  # source -> rows
 
 
-DEFAULT: Final = PhiPolicy()
+DEFAULT_PHI: Final = PhiPolicy(
+    action="report", dated="drop", toll_free=True, public_hosts=(".gov", ".mil", ".int", ".gov.uk", ".nhs.uk")
+)
 
 
-def screen(question: Question, policy: PhiPolicy = DEFAULT) -> tuple[Finding, ...]:
+def exempt(policy: PhiPolicy) -> Exempt:
+    """What is no identifier."""
+    return Exempt(policy.toll_free, policy.public_hosts)
+
+
+def screen(question: Question, policy: PhiPolicy = DEFAULT_PHI) -> tuple[Finding, ...]:
     """Every identifier in what a model reads, in the worked answer and in a gold of free text."""
     fields = list(_texts(question))
     begins = list(accumulate((len(text) + len(GAP) for _, text in fields), initial=0))
-    spans = identifiers(GAP.join(text for _, text in fields), policy.exempt)
+    spans = identifiers(GAP.join(text for _, text in fields), exempt(policy))
     places = ((bisect_right(begins, span.start) - 1, span) for span in spans)
     return tuple(Finding(span.kind, fields[n][0], span.start - begins[n], span.end - begins[n]) for n, span in places)
 
 
-def redacted(question: Question, policy: PhiPolicy = DEFAULT) -> Question:
+def redacted(question: Question, policy: PhiPolicy = DEFAULT_PHI) -> Question:
     """A copy with a mark in place of each identifier, such as [NAME]; the gold stays as it is.
 
     Where the gold is a date, dates stay: the answer is worked out from them.
@@ -84,7 +75,7 @@ def redacted(question: Question, policy: PhiPolicy = DEFAULT) -> Question:
 class PhiScreen:
     """An accumulator: every batch goes through `passed`, then ask for the report."""
 
-    def __init__(self, policy: PhiPolicy = DEFAULT) -> None:
+    def __init__(self, policy: PhiPolicy = DEFAULT_PHI) -> None:
         self.policy = policy
         self._read = 0
         self._rows: dict[Kind, Counter[str]] = defaultdict(Counter)
@@ -101,7 +92,7 @@ class PhiScreen:
             read=self._read,
             action=self.policy.action,
             rows={kind: dict(sorted(self._rows[kind].items())) for kind in Kind if kind in self._rows},
-            ids={kind: tuple(_first(self._ids[kind], self.policy.shown)) for kind in Kind if kind in self._ids},
+            ids={kind: tuple(_first(self._ids[kind], SHOWN)) for kind in Kind if kind in self._ids},
             **{name: dict(sorted(self._counts[name].items())) for name in ("flagged", "redacted", "dropped")},
         )
 
@@ -136,8 +127,8 @@ class PhiScreen:
             self._rows[kind][question.source] += 1
             ids = self._ids[kind]
             ids.append(name)
-            if len(ids) > 50 * self.policy.shown:
-                ids[:] = _first(ids, self.policy.shown)
+            if len(ids) > 50 * SHOWN:
+                ids[:] = _first(ids, SHOWN)
 
 
 def _texts(question: Question) -> Iterator[tuple[str, str]]:
@@ -173,7 +164,7 @@ def _is_spoilt(question: Question, findings: Iterable[Finding]) -> bool:
 
 def _safe(name: str, policy: PhiPolicy) -> str:
     """An id that names no person."""
-    return f"id-{blake2b(name.encode(), digest_size=8).hexdigest()}" if identifiers(name, policy.exempt) else name
+    return f"id-{blake2b(name.encode(), digest_size=8).hexdigest()}" if identifiers(name, exempt(policy)) else name
 
 
 def _first(ids: Iterable[str], shown: int) -> list[str]:

@@ -1,30 +1,17 @@
-"""What the search for duplicates is told and what it tells: limits, counts by source, the first pairs."""
+"""What the search for duplicates tells: limits, counts by source, the first pairs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pydantic import Field
 
-from medu1.params import Fraction, Positive, Section
+from medu1.params import Fraction
 from medu1.question import Frozen
 
 Kind = Literal["exact", "near"]
 
 ROOM: Final = 50  # pairs kept before the first are chosen, as a multiple of those shown
-
-
-class DuplicateLimits(Section):
-    """When two questions are one."""
-
-    near_similarity: Annotated[float, Field(ge=0.5, le=1)] = 0.8  # Jaccard of 3-word shingles
-    near_words: Positive = 40  # below, one word of a text without options can be its subject: no Jaccard
-    near_words_choice: Positive = 25  # the same with equal options, their words counted
-    most_alike: Annotated[int, Field(ge=2)] = (
-        8  # more rows with one band of hashes fill a template: no Jaccard for them
-    )
-    drop_conflicting: bool = True  # both rows of one question whose golds disagree, where the gold is no free text
-    shown: Positive = 20  # pairs listed
 
 
 class Pair(Frozen):

@@ -22,10 +22,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from medu1.params import Scoring
+from medu1.params import DuplicateLimits, Scoring
 from medu1.prepare.repeats.archive import Archive
 from medu1.prepare.repeats.candidates import Pairs, alike, neighbours, repeats
-from medu1.prepare.repeats.duplicate_report import Again, DuplicateLimits, DuplicateReport, Kind, Pair, Tally
+from medu1.prepare.repeats.duplicate_report import Again, DuplicateReport, Kind, Pair, Tally
 from medu1.prepare.repeats.hints import Hints, hints, joined, portions
 from medu1.prepare.repeats.wording import Wording
 from medu1.prepare.split import STRICTEST
@@ -35,6 +35,10 @@ from medu1.scoring.score import judge
 
 Mask = NDArray[np.bool_]  # one a row
 
+SHOWN: Final = 20  # pairs listed of a kind; all are counted
+DEFAULT_DUPLICATES: Final = DuplicateLimits(
+    near_similarity=0.8, near_words=40, near_words_choice=25, most_alike=8, drop_conflicting=True
+)
 SLACK: Final = 0.2  # of sketches: three standard deviations at the similarity 0.8
 
 
@@ -48,8 +52,10 @@ class _Alike(NamedTuple):
 class Duplicates:
     """An accumulator: `add` every batch, then ask for the report and for the ids to drop."""
 
-    def __init__(self, limits: DuplicateLimits | None = None, scoring: Scoring = DEFAULT_SCORING) -> None:
-        self.limits = limits or DuplicateLimits()
+    def __init__(
+        self, limits: DuplicateLimits = DEFAULT_DUPLICATES, scoring: Scoring = DEFAULT_SCORING, shown: int = SHOWN
+    ) -> None:
+        self.limits, self.shown = limits, shown
         self._scoring = scoring
         self._archive = Archive()
         self._ranks = array("Q")
@@ -78,7 +84,7 @@ class Duplicates:
 
     def _searched(self) -> Tally:
         if self._tally is None:
-            self._tally = Tally(self.limits.shown)
+            self._tally = Tally(self.shown)
             if self._hints:
                 self._search(self._tally)
         return self._tally
