@@ -7,7 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from medu1.builtin.facts import TAUGHT, UNTAUGHT, Fact, Relation
+from medu1.builtin.facts import TAUGHT, UNTAUGHT
+from medu1.builtin.relation import Fact, Relation
 from medu1.prompt import normalised
 
 ALL = (*TAUGHT, *UNTAUGHT)

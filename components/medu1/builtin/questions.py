@@ -14,7 +14,8 @@ from datetime import date, timedelta
 from itertools import count
 
 from medu1.builtin.draw import one, ordered, split_of, uniform
-from medu1.builtin.facts import TAUGHT, UNTAUGHT, Fact, Relation
+from medu1.builtin.facts import TAUGHT, UNTAUGHT
+from medu1.builtin.relation import Fact, Relation
 from medu1.calculators import CALCULATORS
 from medu1.calculators.calculator import Calculator, Criterion, Day, Input, Measurement, Value
 from medu1.question import Choice, FreeText, Question, Split

@@ -1,0 +1,71 @@
+"""Organisms and what carries them."""
+
+from medu1.builtin.relation import Fact, Relation
+
+ORGANISM = Relation(
+    key="organism",
+    source="facts-microbiology",
+    wordings=(
+        "Which germ causes {subject}?",
+        "What genus of microbe is behind {subject}?",
+        "In {subject}, which organism is responsible?",
+        "Name the pathogen of {subject}.",
+        "A patient has {subject}. Which genus is found?",
+        "Infection with what genus produces {subject}?",
+        "To which genus does the agent of {subject} belong?",
+        "For {subject}, what is the causative organism?",
+    ),
+    facts=(
+        Fact("syphilis", "Treponema", ("Treponema pallidum",)),
+        Fact("Lyme disease", "Borrelia", ("Borrelia burgdorferi",)),
+        Fact("bubonic plague", "Yersinia", ("Yersinia pestis",)),
+        Fact("cholera", "Vibrio", ("Vibrio cholerae",)),
+        Fact("whooping cough", "Bordetella", ("Bordetella pertussis",)),
+        Fact("leprosy", "Mycobacterium", ("Mycobacterium leprae",)),
+        Fact("tetanus", "Clostridium", ("Clostridium tetani",)),
+        Fact("anthrax", "Bacillus", ("Bacillus anthracis",)),
+        Fact("scarlet fever", "Streptococcus", ("Streptococcus pyogenes", "group A streptococcus")),
+        Fact("cat scratch disease", "Bartonella", ("Bartonella henselae",)),
+        Fact("Q fever", "Coxiella", ("Coxiella burnetii",)),
+        Fact("tularemia", "Francisella", ("Francisella tularensis",)),
+        Fact("trachoma", "Chlamydia", ("Chlamydia trachomatis",)),
+        Fact("chancroid", "Haemophilus", ("Haemophilus ducreyi",)),
+        Fact("undulant fever", "Brucella", ("Brucella melitensis",)),
+        Fact("typhoid fever", "Salmonella", ("Salmonella typhi", "Salmonella enterica")),
+        Fact("oral thrush", "Candida", ("Candida albicans",)),
+        Fact("diphtheria", "Corynebacterium", ("Corynebacterium diphtheriae",)),
+        Fact("peptic ulcer", "Helicobacter", ("Helicobacter pylori",)),
+    ),
+)
+
+CARRIER = Relation(
+    key="carrier",
+    source="facts-microbiology",
+    wordings=(
+        "Which animal spreads {subject}?",
+        "What creature carries {subject} to people?",
+        "In {subject}, which animal passes on the infection?",
+        "Name the usual carrier of {subject}.",
+        "From contact with which animal do people get {subject}?",
+        "Humans catch {subject} through what animal?",
+        "For {subject}, what is the vector or host?",
+        "The spread of {subject} depends on which creature?",
+    ),
+    facts=(
+        Fact("malaria", "mosquito", ("Anopheles mosquito", "Anopheles", "mosquitoes")),
+        Fact("sleeping sickness", "tsetse fly", ("tsetse", "tsetse flies")),
+        Fact("Chagas disease", "kissing bug", ("triatomine bug", "reduviid bug", "kissing bugs")),
+        Fact("leishmaniasis", "sandfly", ("sand fly", "sandflies", "sand flies")),
+        Fact("river blindness", "blackfly", ("black fly", "blackflies", "black flies")),
+        Fact("scrub typhus", "mite", ("chigger", "chigger mite", "mites")),
+        Fact("epidemic typhus", "louse", ("body louse", "lice")),
+        Fact("loiasis", "deerfly", ("deer fly", "deerflies", "deer flies")),
+        Fact("psittacosis", "parrot", ("parrots",)),
+        Fact("babesiosis", "tick", ("deer tick", "Ixodes tick", "ticks")),
+        Fact("schistosomiasis", "snail", ("freshwater snail", "snails")),
+        Fact("MERS", "camel", ("dromedary camel", "camels")),
+        Fact("orf", "sheep"),
+        Fact("guinea worm disease", "copepod", ("water flea", "water fleas")),
+        Fact("murine typhus", "flea", ("rat flea", "fleas")),
+    ),
+)
