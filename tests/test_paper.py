@@ -102,8 +102,6 @@ def test_bleu_agrees_with_nltk(reference: str, candidate: str) -> None:
     orders = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
     smoothed = SmoothingFunction().method1
     gold, said = reference.split(), candidate.split()
-    if not set(gold) & set(said):
-        return  # NLTK gives 0 without smoothing there
     theirs = [sentence_bleu([gold], said, weights=weights, smoothing_function=smoothed) for weights in orders]
     assert bleu(reference, candidate) == pytest.approx(sum(theirs) / 3)
 

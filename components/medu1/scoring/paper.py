@@ -83,9 +83,9 @@ def exact_match_score(reference: str, candidate: str) -> float:
 
 
 def bleu(reference: str, candidate: str) -> float:
-    """The mean of sentence BLEU (Papineni et al. 2002) by 1-, 2- and 3-grams alone, in [0, 1]."""
+    """The mean of sentence BLEU (Papineni et al. 2002) by 1-, 2- and 3-grams alone; 0 without a shared word."""
     gold, said = reference.split(), candidate.split()
-    if not said:
+    if set(gold).isdisjoint(said):
         return 0.0
     brevity = 1.0 if len(said) > len(gold) else math.exp(1 - len(gold) / len(said))
     return sum(brevity * _precision(gold, said, order) for order in _ORDERS) / len(_ORDERS)
