@@ -1,10 +1,11 @@
-"""How fast the gates of the training data are, beside a plain Python version of each in the same run.
+"""How fast the gates of the training data are, and how much memory they take.
 
     .venv/bin/python -m benchmarks.data                  every section
     .venv/bin/python -m benchmarks.data contamination    one of them; the others keep their figures
 
-A section makes its own rows, the same on every machine, lets ours and the plain version judge them in turn, so that a
-busy machine slows both alike, and holds that both say the same of every row. Each figure stands beside its target, and
+A section makes its own rows, the same on every machine. `contamination` lets ours and the plain version judge them in
+turn, so that a busy machine slows both alike, and holds that both say the same of every row; `prepare` takes a million
+rows through all gates. Each figure stands beside its target, and
 the exit code is 1 where one is missed.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmarks.data_contamination import contamination
+from benchmarks.data_prepare import prepare
 from benchmarks.machine import machine
 from medu1 import record
 
@@ -51,6 +53,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
         contamination,
         (Target("seconds", at_most=10), Target("ratio", at_least=3), Target("differing_rows", at_most=0)),
     ),
+    "prepare": Section(prepare, (Target("rows_per_second", at_least=10_000), Target("peak_mib", at_most=1536))),
 }
 
 
@@ -63,7 +66,7 @@ def main() -> None:
         parser.error(f"there is no section {', '.join(sorted(unknown))}; the sections are {', '.join(SECTIONS)}")
     figures = {name: SECTIONS[name].measure() for name in options.sections or SECTIONS}
     kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
-    written = {**kept, **figures, "machine": machine("medu1", "numpy", "pydantic")}
+    written = {**kept, **figures, "machine": machine("medu1", "numpy", "pyarrow", "pydantic", "tokenizers")}
     record.write_text(options.out, json.dumps(written, indent=1) + "\n")
     sys.exit(0 if reached(figures) else 1)
 

@@ -6,6 +6,7 @@ stands the ratio where it takes them from `medu1.prompt.normalised`. Ratios are 
 One row in a hundred hides 30 words in a row of an evaluation question; one in ten has a character outside ASCII.
 """
 
+import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -51,13 +52,18 @@ def contamination() -> dict[str, Any]:
     index = ours.time(partial(Index.of, asked, limits))
     runs = plain.time(partial(plain_index, asked, words, limits.ngram))
     own_runs = normalising.time(partial(plain_index, asked, split, limits.ngram))
+    sides: list[tuple[Clock, Callable[[Sequence[Question]], Ids]]] = [
+        (ours, lambda rows: {leak.id for leak in index.leaks(rows)}),
+        (plain, lambda rows: plain_leaks(rows, runs, words, limits.ngram)),
+        (normalising, lambda rows: plain_leaks(rows, own_runs, split, limits.ngram)),
+    ]
+    gc.freeze()  # what stays is looked through by no side's garbage collections
     found = differing = 0
-    for rows in rounds(asked):
-        leaks = {leak.id for leak in ours.time(partial(index.leaks, rows))}
-        known = plain.time(partial(plain_leaks, rows, runs, words, limits.ngram))
-        normalising.time(partial(plain_leaks, rows, own_runs, split, limits.ngram))
-        found += len(leaks)
-        differing += len(leaks ^ known)
+    for number, rows in enumerate(rounds(asked)):
+        begin = number % len(sides)  # whoever is first finds the rows in no cache
+        told = {clock: clock.time(partial(leaks, rows)) for clock, leaks in sides[begin:] + sides[:begin]}
+        found += len(told[ours])
+        differing += len(told[ours] ^ told[plain])
     return {
         "rows": ROWS,
         "evaluation": EVALUATION,

@@ -104,17 +104,19 @@ def check(
     """Check the training questions before a run: every row readable, every gold right, no degenerate answer paid."""
     from rich.console import Console
 
-    from medu1.prepare import audit, audit_page
+    from medu1.prepare import audit, audit_page, data_page
     from medu1.prepare.check import FOLDER, check
     from pipelines import checking, request
 
     read = request.read_params(params, settings)
-    checked = check(read, request.raw_data(read.prepare.sources, home), home.resolve())
+    asked = request.raw_data(read.prepare, home)
+    checked = check(read.model_copy(update={"prepare": asked.params}), asked.digests, home.resolve())
     if as_json:
         _print(checking.summary(checked))
     else:
         checking.show(checked, Console(width=_width()))
-        typer.echo(f"Report    {home.resolve() / FOLDER / audit_page.NAME}")
+        typer.echo(f"Data      {home.resolve() / FOLDER / data_page.NAME}")
+        typer.echo(f"Audit     {home.resolve() / FOLDER / audit_page.NAME}")
     if checked.refusals:
         typer.echo(str(audit.refusal(checked.refusals)), err=True)
         raise typer.Exit(EXIT_CODE)

@@ -1,7 +1,9 @@
 """What a run is asked to do, checked before anything starts: parameters, data and code as the chain's arguments.
 
 Everything that changes a result is named here by content: raw data by its digest, sources by their checksum, a base
-model by its revision, the steps by their sources. So equal arguments mean equal results, and kfp may reuse them.
+model by its revision, the steps by their sources. So equal arguments mean equal results, and kfp may reuse them. Where
+the data is pinned in another repository, its revision becomes the commit that pinned the data: a branch that moves on
+without touching the data gives equal arguments.
 """
 
 import re
@@ -10,20 +12,29 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from medu1 import code, record
 from medu1.errors import Stop
-from medu1.params import Params, overridden
-from medu1.prepare.location import CACHE, absolute, fetched
+from medu1.params import Params, Prepare, overridden
+from medu1.prepare import rawdata
+from medu1.prepare.location import CACHE, located
 from medu1.prepare.rawdata import Digests
-from medu1.prepare.sources import file_digest, parse
+from medu1.prepare.sources import parse
 from medu1.prepare.versions.pin import Pin
+from medu1.prepare.versions.revision import Commit, pin_from
 
 PIN = Path("data.dvc")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class RawData(NamedTuple):
+    """What prepare is asked for."""
+
+    params: Prepare  # as they travel: files as a step finds them wherever it runs, the revision as a commit
+    digests: Digests
 
 
 def read_params(path: Path, settings: Sequence[str]) -> Params:
@@ -36,13 +47,14 @@ def read_params(path: Path, settings: Sequence[str]) -> Params:
 
 def arguments(params: Params, home: Path) -> dict[str, str]:
     """The pipeline's parameters by name. Raises Stop where a file or a model that they name is not there."""
-    params = _located(params)
+    data = raw_data(params.prepare, home)
+    params = _fixed(params, data.params)
     sections = {name: getattr(params, name).canonical() for name in type(params).model_fields}
     return {
         **sections,
         "base_model": params.train.base_model,
         "revision": params.train.revision,
-        "data": raw_data(params.prepare.sources, home).text(),
+        "data": data.digests.text(),
         "code_base": code.digest("base"),
         "code_prepare": code.digest("prepare"),
         "code_audit": code.digest("audit"),
@@ -51,14 +63,28 @@ def arguments(params: Params, home: Path) -> dict[str, str]:
     }
 
 
-def raw_data(sources: Sequence[str], home: Path) -> Digests:
+def raw_data(params: Prepare, home: Path) -> RawData:
     """What the raw bytes hash to: the pin, which is always there, and each file that a source names; remote ones are
     fetched into a home's cache."""
-    paths = [parse(source).path for source in sources]
-    held = Pin.read(PIN)
-    return Digests(
-        held.digest, {path: file_digest(fetched(path, home / CACHE)) for path in paths if path}, held.imported.md5s
-    )
+    repository = _repository(params.repository)
+    held = pin_from(repository, params.revision) if repository else Commit(Pin.read(PIN), "")
+    named = {"repository": repository, "revision": held.sha, **_places(params)}
+    params = params.model_copy(update=named)
+    return RawData(params, rawdata.digests(params, held.pin, home / CACHE))
+
+
+def _repository(name: str) -> str:
+    """A git URL as it is, a folder from the root."""
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if name and folder.exists() else name
+
+
+def _places(params: Prepare) -> dict[str, Any]:
+    """Sources and the mappings of tables, by where a step finds the files."""
+    return {
+        "sources": tuple(_source(source) for source in params.sources),
+        "tables": {located(place): columns for place, columns in params.tables.items()},
+    }
 
 
 def _parsed(path: Path) -> object:
@@ -89,22 +115,16 @@ def _setting(text: str) -> tuple[str, Any]:
         raise Stop(f"--set {text}: the value is not YAML ({_place(error)}).", next_step="Quote the value.") from None
 
 
-def _located(params: Params) -> Params:
-    """Files as absolute paths, the base model at a fixed revision."""
+def _fixed(params: Params, prepare: Prepare) -> Params:
+    """The data as `raw_data` names it, the base model at a fixed revision."""
     base_model, revision = _model(params.train.base_model, params.train.revision)
-    sources = tuple(_source(source) for source in params.prepare.sources)
-    tables = {absolute(place): columns for place, columns in params.prepare.tables.items()}
-    return params.model_copy(
-        update={
-            "prepare": params.prepare.model_copy(update={"sources": sources, "tables": tables}),
-            "train": params.train.model_copy(update={"base_model": base_model, "revision": revision}),
-        }
-    )
+    train = params.train.model_copy(update={"base_model": base_model, "revision": revision})
+    return params.model_copy(update={"prepare": prepare, "train": train})
 
 
 def _source(entry: str) -> str:
     source = parse(entry)
-    return str(source._replace(path=absolute(source.path))) if source.path else entry
+    return str(source._replace(path=located(source.path))) if source.path else entry
 
 
 def _model(name: str, revision: str) -> tuple[str, str]:

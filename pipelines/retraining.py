@@ -6,8 +6,10 @@ its code; it hands on a small JSON manifest. Nothing of a single run (id, time, 
 nothing would ever be reused. What must look at the world each time is never cached.
 """
 
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, get_origin
 
 from kfp import dsl
 
@@ -20,6 +22,7 @@ from medu1.train import component as train_room
 from pipelines.images import Images
 
 NAME = "medu1-retraining"
+RETURNED = "Output"  # kfp's name for what a function returns, needed where its task makes a page as well
 
 Place = Callable[[Any, str], object]  # a kfp PipelineTask, untyped upstream, and the name of its step
 
@@ -28,7 +31,7 @@ def chain(images: Images, place: Place) -> Any:
     """The pipeline function, as kfp's untyped GraphComponent; `place` is called once on each task."""
 
     def step(function: Callable[..., object], image: str, cached: bool = True) -> Callable[..., Any]:
-        component = dsl.component(function, base_image=image, install_kfp_package=False)
+        component = dsl.component(typed(function), base_image=image, install_kfp_package=False)
 
         def task(**arguments: object) -> Any:
             made = component(**arguments).set_caching_options(cached)
@@ -72,40 +75,45 @@ def chain(images: Images, place: Place) -> Any:
                 base_model=base_model, revision=revision, base=base, code=code_base
             ).after(champion)
 
-            dataset = cpu(prepare_room.prepare)(
+            prepared = cpu(prepare_room.prepare)(
                 prepare=prepare, data=data, tokenizer=tokenizer.output, code=code_prepare
             )
+            dataset = prepared.outputs[RETURNED]
 
-            audited = cpu(prepare_room.audit)(audit=audit, scoring=scoring, dataset=dataset.output, code=code_audit)
+            audited = cpu(prepare_room.audit)(audit=audit, scoring=scoring, dataset=dataset, code=code_audit)
 
             start = gpu(base_room.base)(
-                tokenizer=tokenizer.output, dataset=dataset.output, base=base, code=code_base
+                tokenizer=tokenizer.output,
+                dataset=dataset,
+                base=base,
+                code=code_base,
             ).after(audited)
 
             candidate = gpu(train_room.train)(
                 train=train,
                 scoring=scoring,
                 base=start.output,
-                dataset=dataset.output,
-                audited=audited.output,
+                dataset=dataset,
+                audited=audited.outputs[RETURNED],
                 code=code_train,
             )
 
-            evaluation = gpu(evaluate_room.evaluate)(
+            judged = gpu(evaluate_room.evaluate)(
                 evaluate=evaluate,
                 scoring=scoring,
-                dataset=dataset.output,
+                dataset=dataset,
                 base=start.output,
                 candidate=candidate.output,
                 champion_weights=champion.outputs["weights"],
                 champion_key=champion.outputs["key"],
                 code=code_evaluate,
             )
+            evaluation = judged.outputs[RETURNED]
 
             passed = always(evaluate_room.decide)(
                 decide=decide,
-                evaluation=evaluation.output,
-                dataset=dataset.output,
+                evaluation=evaluation,
+                dataset=dataset,
                 base=start.output,
                 candidate=candidate.output,
                 champion_version=champion.outputs["version"],
@@ -114,10 +122,34 @@ def chain(images: Images, place: Place) -> Any:
             with dsl.If(passed.output == True, name="passed"):  # noqa: E712, the comparison builds the graph
                 always(register_room.register)(
                     registry=registry,
-                    evaluation=evaluation.output,
-                    dataset=dataset.output,
+                    evaluation=evaluation,
+                    dataset=dataset,
                     base=start.output,
                     candidate=candidate.output,
                 )
 
     return retraining
+
+
+def typed(function: Callable[..., object]) -> Callable[..., object]:
+    """A step's function as kfp must read it: an `Output[HTML]` of its room is kfp's own.
+
+    A room imports no kfp, so it writes kfp's names down as stand-ins. The source that kfp ships finds kfp's own under
+    these names; the function kfp takes the outputs from, here, does not.
+    """
+
+    @functools.wraps(function)
+    def same(*arguments: object) -> object:
+        return function(*arguments)
+
+    signature = inspect.signature(function)
+    parameters = [each.replace(annotation=_own(each.annotation)) for each in signature.parameters.values()]
+    same.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return same
+
+
+def _own(annotation: Any) -> Any:
+    """kfp's artifact for the stand-in of one; any other type as it is."""
+    if get_origin(annotation) is not Annotated:
+        return annotation
+    return dsl.Output[getattr(dsl, annotation.__origin__.__name__)]

@@ -8,6 +8,8 @@ import pytest
 from hub import hub as hub
 from medu1.tracking import Tracking
 from medu1.workspace import Workspace
+from prepared import chain as chain
+from prepared import database as database
 from s3 import s3 as s3
 from s3 import s3_endpoint as s3_endpoint
 

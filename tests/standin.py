@@ -1,8 +1,17 @@
 """Steps that only say that they ran, with the real ones' signatures; kfp ships each body as source."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from medu1.prepare.component import HTML, Output
 from medu1.run.component import PipelineTaskFinalStatus
+
+
+@dataclass
+class Page:
+    """An HTML artifact as a test hands it to a step without kfp."""
+
+    path: str
 
 
 def ran(step: str) -> str:
@@ -12,6 +21,13 @@ def ran(step: str) -> str:
 
     append(Workspace.from_environment().journal, Event(step=step, kind="finished"))
     return step
+
+
+def shown(path: str, step: str) -> None:
+    """Write the page that kfp is told of."""
+    from pathlib import Path
+
+    Path(path).write_text(f"<title>{step}</title>", encoding="utf-8")
 
 
 def preflight(
@@ -30,17 +46,19 @@ def tokenizer(base_model: str, revision: str, base: str, code: str) -> str:
     return ran("tokenizer")
 
 
-def prepare(prepare: str, data: str, tokenizer: str, code: str) -> str:
-    """Made."""
-    from standin import ran
+def prepare(prepare: str, data: str, tokenizer: str, code: str, report: Output[HTML]) -> str:
+    """Made, with its page."""
+    from standin import ran, shown
 
+    shown(report.path, "prepare")
     return ran("prepare")
 
 
-def audit(audit: str, scoring: str, dataset: str, code: str) -> str:
-    """Made."""
-    from standin import ran
+def audit(audit: str, scoring: str, dataset: str, code: str, report: Output[HTML]) -> str:
+    """Made, with its page."""
+    from standin import ran, shown
 
+    shown(report.path, "audit")
     return ran("audit")
 
 
@@ -60,10 +78,12 @@ def evaluate(
     champion_weights: str,
     champion_key: str,
     code: str,
+    report: Output[HTML],
 ) -> str:
-    """Made."""
-    from standin import ran
+    """Made, with its page."""
+    from standin import ran, shown
 
+    shown(report.path, "evaluate")
     return ran("evaluate")
 
 

@@ -264,7 +264,7 @@ def tokenizer_of(folder: Path | str) -> TokenizerManifest:
 
 
 def base_of(vocabulary: TokenizerManifest) -> ModelManifest:
-    data = DatasetManifest(key="prepare/none", digest="d", frozen="f", rows={}, data="")
+    data = DatasetManifest(key="prepare/none", digest="d", frozen="f", sets={}, rows={}, data="")
     return ModelManifest.model_validate_json(component.base(vocabulary.text(), data.text(), PARAMS.canonical(), "code"))
 
 
@@ -337,7 +337,7 @@ def test_the_built_in_steps_make_a_model_with_its_own_tokenizer(
 
     monkeypatch.setattr(builtin, "_corpus", lambda: map(user_text, QUESTIONS))
     prepared = produce("prepare", {}, {}, "code", demonstrations)
-    data = DatasetManifest(key=prepared.key, digest="d", frozen="f", rows={}, data="")
+    data = DatasetManifest(key=prepared.key, digest="d", frozen="f", sets={}, rows={}, data="")
     vocabulary = component.tokenizer("builtin", "", PARAMS.canonical(), "code")
     made = ModelManifest.model_validate_json(component.base(vocabulary, data.text(), PARAMS.canonical(), "code"))
     folder = home / "store" / made.key

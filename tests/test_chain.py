@@ -43,6 +43,8 @@ ROOMS = (
 SECTIONS = ("base", "prepare", "scoring", "audit", "train", "evaluate", "decide", "registry")
 ARGUMENTS = dict.fromkeys((*SECTIONS, "base_model", "revision", "data"), "x")
 
+PAGES = ("prepare", "audit", "evaluate")  # steps with a report for people
+
 Ran = Callable[..., list[str]]
 
 
@@ -76,6 +78,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield run
 
 
+def pages(outputs: Path) -> list[Path]:
+    """The HTML artifacts of the newest run whose tasks kfp did not answer from its cache."""
+    newest = max(outputs.iterdir(), key=lambda run: run.name)
+    return sorted(newest.glob("*/report"))
+
+
 def test_stand_ins_have_the_signatures_of_the_real_steps() -> None:
     for room, names in ROOMS:
         for name in names:
@@ -90,6 +98,20 @@ def test_every_step_runs_once_in_order_and_registers_what_passed(ran: Ran) -> No
 def test_only_what_is_never_cached_runs_again(ran: Ran) -> None:
     ran("first", decide="yes")
     assert ran("again", decide="yes") == ["preflight", "decide", "register", "finalize SUCCEEDED"]
+
+
+def test_every_page_lies_where_kfp_looks_for_it(ran: Ran) -> None:
+    ran("shown", decide="no", data="shown", scoring="shown")
+    assert {page.parent.name: page.read_text() for page in pages(Path(os.environ["MEDU1_HOME"]) / "outputs")} == {
+        step: f"<title>{step}</title>" for step in PAGES
+    }
+
+
+def test_a_page_that_is_gone_is_made_again(ran: Ran) -> None:
+    ran("kept", decide="no", scoring="kept")
+    (page,) = (page for page in pages(Path(os.environ["MEDU1_HOME"]) / "outputs") if page.parent.name == "audit")
+    page.unlink()
+    assert ran("gone", decide="no", scoring="kept") == ["preflight", "audit", "decide", "finalize SUCCEEDED"]
 
 
 def test_what_did_not_pass_is_not_registered(ran: Ran) -> None:
@@ -188,6 +210,9 @@ def test_a_second_run_makes_nothing_anew(home: Path) -> None:
 
 def test_a_deleted_output_is_made_again_and_nothing_else(home: Path) -> None:
     shutil.rmtree(home / "store" / "audit")
+    shutil.rmtree(home / "kfp" / "outputs")  # kfp asks for the pages again, and the store answers
     again = run_tiny(home)
     assert {"tokenizer", "prepare", "base", "train"} <= set(again["reused"])
     assert "audit" not in again["reused"]
+    made = {page.read_bytes() for page in pages(home / "kfp" / "outputs")}
+    assert made == {page.read_bytes() for page in (home / "store").glob("*/*/*.html")}

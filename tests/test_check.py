@@ -41,7 +41,12 @@ def test_the_built_in_questions_pass_and_the_report_is_written(place: Path) -> N
     assert done.returncode == 0, done.stderr
     assert "facts-anatomy" in done.stdout
     assert "Free text at the threshold 0.6" in done.stdout
-    assert {path.name for path in (place / ".medu1" / "check").iterdir()} == {"audit.json", "audit.html"}
+    assert {path.name for path in (place / ".medu1" / "check").iterdir()} == {
+        "audit.json",
+        "audit.html",
+        "report.json",
+        "data.html",
+    }
 
 
 def test_the_audit_is_json_on_request(place: Path) -> None:
@@ -64,6 +69,7 @@ def test_a_malformed_row_is_named(place: Path) -> None:
     source = medquad(place, [*HONEST, ("What is this?", "")])
     told = refused(medu1("data", "check", "--set", source, cwd=place))
     assert "own.jsonl, line 41, field answer: is empty" in told
+    assert "own.jsonl" in (place / ".medu1" / "check" / "data.html").read_text(encoding="utf-8")
 
 
 def test_an_answer_without_a_word_is_a_false_reject(place: Path) -> None:

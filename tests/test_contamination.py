@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medu1.prepare.contamination import contamination, ngrams
-from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION, Index
+from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION, Batch, Index, Packed
 from medu1.prepare.contamination.leaks import ContaminationReport, Leak, SourcePair, dropped_groups, report
 from medu1.prepare.contamination.ngrams import Hashes, hashed, hashed_sets
-from medu1.prepare.contamination.prose import folded, words
+from medu1.prepare.contamination.prose import asked as asked_of
+from medu1.prepare.contamination.prose import folded, folded_all, packed, spaced, words
 from medu1.prompt import normalised
 from medu1.question import Choice, FreeText, Question
 
@@ -79,7 +80,11 @@ def test_a_character_of_a_script_without_spaces_is_a_word() -> None:
 
 def test_hashes_are_alike_in_every_process() -> None:
     assert hashed([folded("Gout?"), b""]).wholes().tolist() == [GOUT, 0]
-    assert hashed_sets([["gout", "lupus"], ["Lupus.", "GOUT"], []]).tolist() == [GOUT_OR_LUPUS, GOUT_OR_LUPUS, 0]
+    assert hashed_sets([[b"gout", b"lupus"], [folded("Lupus."), folded("GOUT")], []]).tolist() == [
+        GOUT_OR_LUPUS,
+        GOUT_OR_LUPUS,
+        0,
+    ]
 
 
 # Properties
@@ -268,3 +273,25 @@ def test_nothing_comes_of_nothing() -> None:
     assert found(question(VIGNETTE)) == []
     assert found(question("?!", options=lettered(["+", "-"])), question("?!", "asked")) == []
     assert report([]) == ContaminationReport(questions=0, groups=0, pairs=())
+
+
+@given(st.lists(st.text(alphabet="aB c\u00df\u00e9.,\x1e\n-9\u767c", max_size=20), max_size=12))
+def test_texts_folded_together_are_folded_as_one_by_one(texts: list[str]) -> None:
+    assert spaced(texts) == [b" ".join(words(text)) for text in texts]
+    assert folded_all(texts) == [folded(text) for text in texts]
+
+
+def test_packed_questions_leak_what_the_questions_do() -> None:
+    evaluation = [question(VIGNETTE, "asked", options=DRUGS), question("What is gout?", "short")]
+    training = [
+        question(f"{VIGNETTE} Why so?", "longer"),
+        question("What is gout?", "again"),
+        question("Which of these is raised in gout, then?", "options", options=DRUGS),
+        question("Another thing.", "other"),
+    ]
+    index = Index.of(evaluation, LIMITS)
+    rows = [Packed(each.id, each.source, each.group or each.id, packed(each)) for each in training]
+    hashes = hashed_sets([[folded(option) for option in each.options.values()] for each in training])
+    assert [leak for _, leak in index.leaks_of(Batch.of_packed(rows, hashes))] == index.leaks(training)
+    again = Index.of_batches([Batch.of(evaluation, asked_of(evaluation))], LIMITS)
+    assert again.leaks(training) == index.leaks(training) != []

@@ -28,6 +28,7 @@ from medu1.prepare.versions.refusal import refusal
 from medu1.prepare.versions.remote import Remote
 from medu1.prepare.versions.revision import obtain_from, pin_at
 from pipelines import data_commands
+from pipelines.request import read_params
 from s3 import S3
 
 ROOT = Path(__file__).parents[1]
@@ -296,7 +297,8 @@ def test_an_object_store_takes_and_gives_the_bytes(clone: Path, published: Path,
     shutil.rmtree(clone / ".dvc" / "cache")
     assert transfer.pull(clone, place).changed
     assert contents(clone / "data") == contents(published / "data")
-    assert rawdata.obtain(pinned(clone / "data.dvc"), str(place), tmp_path / "container").is_dir()
+    params = read_params(ROOT / "params.yaml", [f"prepare.dvc_remote={place}"]).prepare
+    assert rawdata.obtain(params, rawdata.Digests(pinned(clone / "data.dvc"), {}), tmp_path / "container").is_dir()
 
 
 @pytest.mark.usefixtures("kept_nothing")
@@ -509,10 +511,11 @@ def test_a_run_without_a_remote_generates_the_built_in_part_of_the_pin(checkout:
     held = Pin.read(checkout / "data.dvc")
     digests = rawdata.Digests(held.digest, {}, held.imported.md5s)
     assert rawdata.Digests.parse(digests.text()) == digests
-    raw = rawdata.obtain(digests.pin, "", tmp_path / "container", digests.imported)
+    params = read_params(ROOT / "params.yaml", []).prepare
+    raw = rawdata.obtain(params, digests, tmp_path / "container")
     assert contents(raw) == {name: text.encode() for name, text in FILES.items()}
     with pytest.raises(Stop, match="have the digest"):
-        rawdata.obtain(digests.pin, "", tmp_path / "other")
+        rawdata.obtain(params, rawdata.Digests(digests.pin, {}), tmp_path / "other")
 
 
 @pytest.mark.usefixtures("kept_nothing")

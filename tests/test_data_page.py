@@ -10,14 +10,15 @@ from medu1.prepare import data_bars
 from medu1.prepare import data_page as page
 from medu1.prepare.contamination.leaks import Leak
 from medu1.prepare.contamination.leaks import report as contamination
-from medu1.prepare.fates import Account, Fate, accounts
+from medu1.prepare.fates import Account, accounts
 from medu1.prepare.formats.row import Malformed
 from medu1.prepare.health.identifiers import Kind
 from medu1.prepare.health.phi import PhiReport
 from medu1.prepare.labels.labels import CalculatorLabels, Disagreement, LabelReport, Unchecked
 from medu1.prepare.repeats.duplicate_report import DuplicateReport, Found, Pair
-from medu1.prepare.report import PrepareReport, SourceRows
-from medu1.prepare.selection import LongPrompt
+from medu1.prepare.report import LongPrompt, PrepareReport, SourceRows
+from medu1.prepare.rows.fate import Fate
+from medu1.prepare.rows.strata import Stratum
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, WeeksDays
 from test_audit_page import HOSTILE, Reader
 
@@ -210,8 +211,19 @@ def test_a_calculator_is_told_with_its_cause_and_labels_that_differ() -> None:
 
 def test_long_lists_are_cut_and_say_so() -> None:
     many = tuple(f"own/{number}" for number in range(page.SHOWN + 3))
-    assert "and 3 more" in plain(told(duplicates=many))
-    assert f"own/{page.SHOWN + 2}" not in plain(told(duplicates=many))
+    report = told(duplicates=many, asked_elsewhere={"own": len(many)})
+    assert "and 3 more" in plain(report)
+    assert f"own/{page.SHOWN + 2}" not in plain(report)
+
+
+def test_a_stratum_without_test_questions_is_named() -> None:
+    strata = (
+        Stratum(family="calculation", topic="Body Mass Index", rows={"train": 8, "test": 2}),
+        Stratum(family="calculation", topic="Anion Gap", rows={"train": 3}),
+    )
+    text = plain(told(strata=strata))
+    assert "1 stratum has no test question: calculation, Anion Gap." in text
+    assert "calculation Body Mass Index 8 - 2 -" in text
 
 
 def test_contamination_is_told_by_pair_of_sources_with_the_first_leaks() -> None:
@@ -229,6 +241,7 @@ def test_a_gate_that_finds_nothing_says_so() -> None:
         contamination=contamination([]),
         contaminated={},
         leaks=(),
+        too_long={},
         too_long_rows=(),
     )
     text = plain(report)

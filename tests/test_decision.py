@@ -60,6 +60,7 @@ def report(families: Counts, against: Incumbent = "base", unscorable: int = 0) -
         models=tuple(Judged(role=role, weights=f"{role}-weights", base="builtin", revision="") for role in roles),
         frozen="frozen",
         questions={"test": n, "ood": 0},
+        sets=(),
         confidence=0.95,
         max_completion_tokens=80,
         batch=8,

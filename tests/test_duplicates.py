@@ -6,9 +6,8 @@ from itertools import permutations
 import pytest
 
 from medu1.params import DuplicateLimits
-from medu1.prepare.repeats.archive import BLOCK, Archive
 from medu1.prepare.repeats.duplicate_report import DuplicateReport
-from medu1.prepare.repeats.duplicates import DEFAULT_DUPLICATES, SHOWN, Duplicates
+from medu1.prepare.repeats.duplicates import DEFAULT_DUPLICATES, SHOWN, among
 from medu1.prepare.repeats.wording import jaccard
 from medu1.question import Choice, FreeText, Gold, Number, Question, Split
 
@@ -40,9 +39,8 @@ def found(
     *rows: Question, limits: DuplicateLimits = DEFAULT_DUPLICATES, shown: int = SHOWN
 ) -> tuple[DuplicateReport, frozenset[str]]:
     """The report and the ids that go."""
-    duplicates = Duplicates(limits, shown=shown)
-    duplicates.add(rows)
-    return duplicates.report(), duplicates.dropped
+    duplicates = among(rows, limits, shown)
+    return duplicates.report(), frozenset(rows[place].id for place in duplicates.firsts)
 
 
 def kind(one: Question, other: Question) -> str:
@@ -129,7 +127,7 @@ def test_options_of_signs_alone_are_told_apart() -> None:
     assert kind(rows[0], rows[1]) == "distinct"
 
 
-def test_the_row_that_stays_does_not_depend_on_the_order_of_rows_or_batches() -> None:
+def test_the_row_that_stays_does_not_depend_on_the_order_of_rows() -> None:
     rows = [
         question("a", "What causes asthma?"),
         question("b", "What causes asthma"),
@@ -138,10 +136,8 @@ def test_the_row_that_stays_does_not_depend_on_the_order_of_rows_or_batches() ->
     ]
     answers = set()
     for order in permutations(rows):
-        duplicates = Duplicates()
-        for row in order:
-            duplicates.add([row])
-        answers.add((duplicates.report().model_dump_json(), duplicates.dropped))
+        report, gone = found(*order)
+        answers.add((report.model_dump_json(), gone))
     assert len(answers) == 1
     (_, dropped), *_ = answers
     assert len(dropped) == 3
@@ -221,20 +217,3 @@ def test_the_report_lists_the_first_pairs_by_id_and_counts_all() -> None:
     assert report.exact.rows == report.dropped == {"own": 30}
     assert [pair.first[:2] for pair in report.exact.pairs] == ["00", "01", "02"]
     assert len(dropped) == 30
-
-
-def test_rows_may_come_after_a_report() -> None:
-    duplicates = Duplicates()
-    assert duplicates.report().read == 0
-    duplicates.add([question("a", "What causes asthma?")])
-    assert not duplicates.dropped
-    duplicates.add([question("b", "What causes asthma")])
-    assert duplicates.report().exact.total == 1
-
-
-def test_the_archive_gives_back_every_row() -> None:
-    archive, rows = Archive(), [question(f"row {n}", f"Wh\u00e4t is {n}?\nAnd why?") for n in range(2 * BLOCK + 3)]
-    for row in rows:
-        archive.append(row)
-    assert len(archive) == len(rows)
-    assert [archive[place] for place in range(len(rows))] == rows

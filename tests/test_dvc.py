@@ -8,10 +8,14 @@ import yaml
 
 from medu1.builtin import questions
 from medu1.errors import Stop
+from medu1.params import Prepare
 from medu1.prepare import rawdata
+from medu1.prepare.rawdata import Digests
 from medu1.prepare.versions import exchange
 from medu1.prepare.versions.pin import listing, pinned
+from pipelines.request import read_params
 
+ROOT = Path(__file__).parents[1]
 FILES = {"builtin/b.jsonl": '{"text": "37.5 °C"}\n', "builtin/a.jsonl": "{}\n"}
 
 
@@ -40,6 +44,11 @@ def pushed(checkout: Path, remote: Path) -> str:
     dvc(checkout, "add", "-q", "data")
     dvc(checkout, "push", "-q")
     return pinned(checkout / "data.dvc")
+
+
+def pulled_from(remote: str) -> Prepare:
+    """Parameters that name a DVC remote."""
+    return read_params(ROOT / "params.yaml", [f'prepare.dvc_remote="{remote}"']).prepare
 
 
 def test_the_pin_is_what_dvc_add_writes(checkout: Path) -> None:
@@ -81,32 +90,32 @@ def test_raw_data_is_pulled_without_a_repository(
 ) -> None:
     pin = pushed(checkout, tmp_path / "remote")
     monkeypatch.setattr(questions, "raw_files", lambda: pytest.fail("the remote has the bytes"))
-    raw = rawdata.obtain(pin, str(tmp_path / "remote"), tmp_path / "container")
+    raw = rawdata.obtain(pulled_from(str(tmp_path / "remote")), Digests(pin, {}), tmp_path / "container")
     assert {name: (raw / name).read_text() for name in FILES} == FILES
     assert not (tmp_path / "container" / ".git").exists()
 
 
 def test_raw_data_is_generated_where_there_is_no_remote(checkout: Path, tmp_path: Path) -> None:
-    raw = rawdata.obtain(pinned(checkout / "data.dvc"), "", tmp_path / "container")
+    raw = rawdata.obtain(pulled_from(""), Digests(pinned(checkout / "data.dvc"), {}), tmp_path / "container")
     assert listing(raw) == listing(checkout / "data")
 
 
 def test_generated_bytes_must_have_the_pinned_digest(tmp_path: Path, checkout: Path) -> None:
     with pytest.raises(Stop, match=r"The built-in questions of this version have the digest .* pins 00\.dir"):
-        rawdata.obtain("00.dir", "", tmp_path / "container")
+        rawdata.obtain(pulled_from(""), Digests("00.dir", {}), tmp_path / "container")
 
 
 def test_a_remote_without_the_bytes_is_a_stop_with_dvcs_reason(checkout: Path, tmp_path: Path) -> None:
     pushed(checkout, tmp_path / "remote")
     absent = "0" * 32 + ".dir"
     with pytest.raises(Stop, match=r"cannot be pulled from the DVC remote.*DVC says: .*0000\.dir"):
-        rawdata.obtain(absent, str(tmp_path / "remote"), tmp_path / "container")
+        rawdata.obtain(pulled_from(str(tmp_path / "remote")), Digests(absent, {}), tmp_path / "container")
 
 
 def test_the_digests_travel_as_canonical_text() -> None:
-    digests = rawdata.Digests("aa.dir", {"b.csv": "bb"})
+    digests = Digests("aa.dir", {"b.csv": "bb"})
     assert digests.text() == '{"b.csv":"bb","data.dvc":"aa.dir"}'
-    assert rawdata.Digests.parse(digests.text()) == digests
+    assert Digests.parse(digests.text()) == digests
     assert digests.identity() == "aa.dir bb"
     with pytest.raises(Stop, match="demonstrations are built-in"):
-        rawdata.Digests.parse('{"b.csv": "bb"}')
+        Digests.parse('{"b.csv": "bb"}')

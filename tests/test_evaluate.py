@@ -13,6 +13,7 @@ from medu1 import dataset, journal, record, result
 from medu1.code import digest
 from medu1.errors import Stop
 from medu1.evaluate.component import decide, evaluate
+from medu1.frozen import FrozenSets
 from medu1.generation import greedy
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
 from medu1.prompt import user_text
@@ -22,6 +23,7 @@ from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.stage import Stage, produce
 from medu1.tracking import Tracking
 from medu1.workspace import Workspace
+from standin import Page
 
 pytestmark = [  # both inside MLflow
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
@@ -31,6 +33,7 @@ pytestmark = [  # both inside MLflow
 PARAMS = {"max_completion_tokens": 6, "batch": 4, "confidence": 0.95, "completions_shown": 10}
 SCORING = DEFAULT_SCORING.canonical()
 DECIDE = json.dumps({"min_gain": 0.0, "alpha": 0.05})
+PAGE = "page"  # below the home: where kfp wants the report for people
 TEMPLATE = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
 
 
@@ -41,7 +44,15 @@ def questions() -> list[Question]:
         (Integer(value=3), {}),
     ]
     return [
-        Question(id=f"q{number}", source="made-up", text=f"Question {number}?", gold=gold, options=options, topic="t")
+        Question(
+            id=f"q{number}",
+            source="made-up",
+            text=f"Question {number}?",
+            gold=gold,
+            options=options,
+            topic="t",
+            split="test" if number < 4 else "ood",
+        )
         for number, (gold, options) in enumerate(golds * 2)
     ]
 
@@ -110,9 +121,11 @@ def data(rows: list[Question]) -> str:
         return {}
 
     output = produce("prepare", {"rows": len(rows)}, {}, "code", make)
-    frozen = dataset.frozen_digest(rows)
+    frozen = FrozenSets.of(rows)
     counts = {"test": len(rows[:4]), "ood": len(rows[4:])}
-    return DatasetManifest(key=output.key, digest=frozen, frozen=frozen, rows=counts, data="d").text()
+    return DatasetManifest(
+        key=output.key, digest=frozen.whole(), frozen=frozen.whole(), sets=frozen.sets(), rows=counts, data="d"
+    ).text()
 
 
 def judge(rows: str, base: str, candidate: str, champion: str = "", **changes: Any) -> EvaluationManifest:
@@ -121,8 +134,12 @@ def judge(rows: str, base: str, candidate: str, champion: str = "", **changes: A
     if champion:
         holder = ModelManifest.model_validate_json(champion)
         weights, key = holder.digest, holder.key
-    text = evaluate(params, SCORING, rows, base, candidate, weights, key, digest("evaluate"))
+    text = evaluate(params, SCORING, rows, base, candidate, weights, key, digest("evaluate"), page())
     return EvaluationManifest.model_validate_json(text)
+
+
+def page() -> Page:
+    return Page(str(Workspace.from_environment().home / PAGE))
 
 
 def notes(workspace: Workspace) -> list[str]:
@@ -146,6 +163,10 @@ def test_every_model_answers_every_question_once(workspace: Workspace, monkeypat
 
     report = Report.read(folder)
     assert report.questions == {"test": 4, "ood": 2}
+    assert {found.name: (found.questions, found.digest) for found in report.sets} == {
+        name: (report.questions[name.partition("/")[0]], digest)  # type: ignore[index]
+        for name, digest in DatasetManifest.model_validate_json(rows).sets.items()
+    }
     whole = report.row("candidate", "test")
     assert whole is not None
     assert whole.n == 4
@@ -161,7 +182,9 @@ def test_every_model_answers_every_question_once(workspace: Workspace, monkeypat
     monkeypatch.setattr(greedy, "load", refuse)
     again = judge(rows, base, candidate, champion, confidence=0.8)
     assert again.champion == ModelManifest.model_validate_json(champion).digest
+    (workspace.home / PAGE).unlink()
     assert judge(rows, base, candidate) == first
+    assert (workspace.home / PAGE).read_bytes() == (folder / "report.html").read_bytes()
     assert judge(rows, base, candidate, candidate).key == first.key
 
 
@@ -221,6 +244,37 @@ def test_a_test_split_without_questions_stops(workspace: Workspace) -> None:
         judge(data([]), model("base", 0), model("train", 1))
 
 
+def test_a_gold_changed_after_prepare_is_refused_before_anything_is_generated(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = questions()
+    rows = data(asked)
+    folder = workspace.home / "store" / DatasetManifest.model_validate_json(rows).key
+    dataset.write(folder, "test", [asked[0].model_copy(update={"gold": Choice(letter="B")}), *asked[1:4]])
+    whole = record.StepRecord.model_validate_json((folder / record.NAME).read_bytes())
+    record.write(whole.model_copy(update={"outputs": record.entries(folder)}), folder)
+    monkeypatch.setattr(greedy, "load", refuse)
+    with pytest.raises(Stop, match=r"does not hold the questions that prepare froze: test/made-up is ") as error:
+        judge(rows, model("base", 0), model("train", 1))
+    assert "ood/made-up" not in str(error.value)
+
+
+def test_a_manifest_whose_whole_is_another_is_refused(workspace: Workspace) -> None:
+    manifest = DatasetManifest.model_validate_json(data(questions())).model_copy(update={"frozen": "0" * 64})
+    with pytest.raises(Stop, match="all of test and ood is "):
+        judge(manifest.text(), model("base", 0), model("train", 1))
+
+
 def test_a_champion_without_a_place_stops(workspace: Workspace) -> None:
     with pytest.raises(Stop, match="without a place"):
-        evaluate(json.dumps(PARAMS), SCORING, data(questions()), model("base", 0), model("train", 1), "abc", "", "code")
+        evaluate(
+            json.dumps(PARAMS),
+            SCORING,
+            data(questions()),
+            model("base", 0),
+            model("train", 1),
+            "abc",
+            "",
+            "code",
+            page(),
+        )

@@ -36,7 +36,9 @@ def test_the_repositorys_own_file_is_complete(data: dict[str, Any]) -> None:
     [
         ("train.sed", "train.seed"),
         ("train.rewards.formt", "train.rewards.format"),
+        ("train.mixture.balanced", "train.mixture.balance"),
         ("prepare.max_prompt_length", "prepare.max_prompt_tokens"),
+        ("prepare.contamination.ngrams", "prepare.contamination.ngram"),
         ("trian", "train"),
     ],
 )
@@ -44,6 +46,13 @@ def test_an_unknown_key_names_the_nearest(data: dict[str, Any], wrong: str, mean
     with pytest.raises(Stop) as stop:
         Params.read(overridden(data, {wrong: 1}))
     assert stop.value.fact == f"params.yaml: {wrong} is not a parameter; the nearest is {meant}."
+
+
+def test_an_unknown_key_of_a_table_names_the_nearest(data: dict[str, Any]) -> None:
+    columns = {"source": "own", "licence": "MIT", "access": "open", "citation": "none", "text": "q", "gold": "a"}
+    tables = {"own.csv": {**columns, "kind": "number", "lowr": "low"}}
+    with pytest.raises(Stop, match=r"prepare\.tables\.own\.csv\.lowr is not a parameter; the nearest is .*\.lower"):
+        Params.read(overridden(data, {"prepare.tables": tables}))
 
 
 def test_a_missing_key_is_named(data: dict[str, Any]) -> None:
@@ -80,6 +89,8 @@ def test_every_wrong_key_is_named_at_once(data: dict[str, Any]) -> None:
         ("train.families", ["poetry"], "'choice', 'open' or 'calculation'"),
         ("train.rewards.correct", 0, "nothing else makes an answer right"),
         ("train.rewards.overlong", -1, "greater than or equal to 0"),
+        ("train.mixture.weights.medqa", -0.5, "greater than or equal to 0"),
+        ("train.mixture.curriculum", "hard_first", "'none' or 'easy_first'"),
         ("train.steps", 1.5, "valid integer"),
         ("decide.alpha", 0, "greater than 0"),
         ("registry.name", "a/b", "match pattern"),

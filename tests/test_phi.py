@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from identified import IDENTIFIED, ROWS
 from medu1.params import PhiPolicy
-from medu1.prepare.health.identifiers import OVERLAP, WINDOW, Kind, identifiers
+from medu1.prepare.health.glance import plain
+from medu1.prepare.health.identifiers import GLANCE, OVERLAP, WINDOW, Kind, identifiers
 from medu1.prepare.health.phi import DEFAULT_PHI, PhiScreen, exempt, redacted, screen
 from medu1.question import Choice, Date, FreeText, Gold, Question
 
@@ -271,3 +274,33 @@ def _seconds(act: Callable[[], object]) -> float:
         act()
         times.append(time.process_time() - start)
     return min(times)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_no_text_that_holds_an_identifier_is_passed_over_at_a_glance(kind: Kind) -> None:
+    texts = [
+        form.format(text) for text, _ in IDENTIFIED[kind] for form in ("{}", "\u0130s it? {}", "x\n\x1f\n{}\u2019s")
+    ]
+    held = [text for text in texts if identifiers(text, PUBLIC)]
+    assert len(held) > 2 * ROWS
+    assert all(GLANCE.likely(held))
+
+
+def test_the_glance_spares_most_texts_that_hold_nothing() -> None:
+    texts = [f"A {n}-year-old man has a potassium of {n / 10} mEq/L, given 40 mg on day {n}; why?" for n in range(99)]
+    assert not any(GLANCE.likely(texts))
+
+
+@given(st.text(max_size=80))
+def test_a_plain_text_has_the_kinds_of_the_characters_of_the_text(text: str) -> None:
+    seen = plain(text)
+    assert seen.isascii()
+    assert len(seen) == len(text)
+    assert [each.isdigit() for each in seen] == [each.isdigit() for each in text]
+    assert [each.isalnum() for each in seen] == [each.isalnum() for each in text]
+
+
+@given(st.lists(st.text(alphabet="Mr.s DOB:12/09-JohnSmit@,\u00e9\u2019\u212a ", max_size=60), min_size=1, max_size=8))
+def test_the_glance_never_says_no_to_what_the_search_finds(texts: list[str]) -> None:
+    likely = GLANCE.likely(texts)
+    assert all(holds for text, holds in zip(texts, likely, strict=True) if identifiers(text, PUBLIC))

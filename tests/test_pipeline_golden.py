@@ -56,6 +56,17 @@ def test_what_looks_at_the_world_is_never_cached(tasks: dict[str, Any]) -> None:
     assert cached == set(ORDER) - NEVER_CACHED
 
 
+def test_every_page_is_an_artifact_of_its_task(compiled: str) -> None:
+    """KFP's user interface shows system.HTML, beside the one string that the next step takes."""
+    pipeline = next(yaml.safe_load_all(compiled))
+    outputs = {name.removeprefix("comp-"): made["outputDefinitions"] for name, made in pipeline["components"].items()
+               if "artifacts" in made.get("outputDefinitions", {})}  # fmt: skip
+    assert outputs.keys() == {"prepare", "audit", "evaluate"}
+    for made in outputs.values():
+        assert made["artifacts"]["report"]["artifactType"]["schemaTitle"] == "system.HTML"
+        assert made["parameters"].keys() == {"Output"}
+
+
 def test_no_value_of_a_single_run_is_an_input(compiled: str) -> None:
     pipeline = next(yaml.safe_load_all(compiled))
     inputs = set(pipeline["root"]["inputDefinitions"]["parameters"])

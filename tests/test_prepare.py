@@ -2,56 +2,33 @@
 
 import csv
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from medu1 import dataset, journal
 from medu1.builtin import questions as built_in
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, TokenizerManifest
-from medu1.params import Audit, Prepare
+from medu1.params import Audit
 from medu1.prepare import audit, component, prompt_length, rawdata, step
-from medu1.prepare.cap import capped
-from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION
 from medu1.prepare.formats import medcalc, medquad, mirage
 from medu1.prepare.formats.row import Reading
-from medu1.prepare.health.phi import DEFAULT_PHI
-from medu1.prepare.prompt_length import lengths
-from medu1.prepare.repeats.duplicates import DEFAULT_DUPLICATES
+from medu1.prepare.prompt_length import prompt_lengths
 from medu1.prepare.sources import file_digest, parse
-from medu1.prepare.split import assigned, disjoint
 from medu1.prepare.versions.pin import pinned
-from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, Question, Split, WeeksDays
+from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, Question, WeeksDays
 from medu1.scoring.grading import DEFAULT_SCORING
-from medu1.stage import produce
-from medu1.workspace import Workspace
+from prepared import PARAMS, QUAD, question, small_raw, write_json, write_lines, write_tokenizer
+from standin import Page
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # MLflow's, under SQLAlchemy 2.1
 
-TEMPLATE = (
-    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<go>{% endif %}"
-)
-
-PARAMS = Prepare(
-    tables={},
-    allowed=(),
-    labels="keep",
-    phi=DEFAULT_PHI,
-    duplicates=DEFAULT_DUPLICATES,
-    contamination=DEFAULT_CONTAMINATION,
-    sources=("builtin",),
-    calculators=(),
-    max_rows_per_source=None,
-    max_prompt_tokens=200,
-    validation=0.2,
-    test=0.3,
-    seed=7,
-    dvc_remote="",
-)
+SHARD = "test-00000.parquet"
+PAGE = "page"  # where kfp wants the report for people
 
 CSV = {
     "Row Number": "1",
@@ -68,27 +45,6 @@ CSV = {
 
 MCQ = {"question": "Which organ makes insulin?", "options": {"B": "Pancreas", "A": "Liver"}, "answer": "B"}
 
-QUAD = {
-    "id": "0000001-1",
-    "source": "9_Own_QA",
-    "focus": "hiccups",
-    "qtype": "outlook",
-    "question": "How long do hiccups last ?",
-    "answer": "Most stop within minutes.",
-}
-
-
-def question(number: int, split: Split | None = None, group: str = "", text: str = "", **more: Any) -> Question:
-    return Question(
-        id=f"q/{number}",
-        source="own",
-        text=text or f"What is item {number}?",
-        gold=FreeText(text=f"thing {number}"),
-        group=group,
-        split=split,
-        **more,
-    )
-
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -98,85 +54,43 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
     return path
 
 
-def write_json(path: Path, value: object) -> Path:
-    path.write_text(json.dumps(value), encoding="utf-8")
-    return path
-
-
-def write_lines(path: Path, rows: Sequence[object]) -> Path:
-    path.write_text(
-        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8"
-    )
-    return path
-
-
 def only(reading: Reading) -> Question:
     assert not reading.malformed
     (asked,) = reading.asked
     return asked.question
 
 
-def small_raw() -> dict[str, str]:
-    """A stand-in for the built-in questions: 30 to train on, 6 to select by, 10 to judge by, 4 never taught."""
-    counts: dict[Split, int] = {"train": 30, "validation": 6, "test": 10, "ood": 4}
-    rows = [
-        question(
-            number,
-            split,
-            text=f"What is {split} {number}?",
-            rationale="it is so" if split == "train" else "",
-            topic="t",
-        ).model_copy(update={"id": f"b/{split}/{number}"})
-        for split, count in counts.items()
-        for number in range(count)
-    ]
-    return {"builtin/facts.jsonl": dataset.lines(rows)}
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database: its tables take seconds to make and a moment to copy."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path) -> TokenizerManifest:
-    """A home folder with a tokenizer in its store, a raw directory's stand-in and its pin."""
-    (tmp_path / "home").mkdir()
-    shutil.copy(database, tmp_path / "home" / "mlflow.db")
-    for name, value in Workspace(home=tmp_path / "home", run="r", tracking_uri="").environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    monkeypatch.setattr(built_in, "raw_files", small_raw)
-    rawdata.build(tmp_path, pin=True)
-    output = produce("tokenizer", {}, {}, "", lambda stage, folder: write_tokenizer(folder))
-    return TokenizerManifest(key=output.key, digest="t", base="builtin", revision="")
-
-
-def write_tokenizer(folder: Path) -> dict[str, Any]:
-    """One token a word."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    configuration = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}
-    write_json(folder / "tokenizer_config.json", configuration)
-    (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
-    return {}
-
-
 def run(root: Path, tokenizer: TokenizerManifest, *sources: str, **changed: Any) -> tuple[Path, DatasetManifest]:
     params = PARAMS.model_copy(update={"sources": sources or ("builtin",), **changed})
     files = {path: file_digest(Path(path)) for path in (parse(source).path for source in sources) if path}
     data = rawdata.Digests(pinned(root / "data.dvc"), files).text()
-    text = component.prepare(params.canonical(), data, tokenizer.text(), "code")
+    text = component.prepare(params.canonical(), data, tokenizer.text(), "code", Page(str(root / PAGE)))
     manifest = DatasetManifest.model_validate_json(text)
     return root / "home" / "store" / manifest.key, manifest
+
+
+def prepared_folder(root: Path, tokenizer: TokenizerManifest, rows: Sequence[Question], **changed: Any) -> Path:
+    """The dataset of these rows, as if they were built-in, beside a few to train on and to judge by."""
+    raw = {"builtin/rows.jsonl": dataset.lines(rows), **small_raw()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(built_in, "raw_files", lambda: raw)
+        rawdata.build(root, pin=True)
+        return run(root, tokenizer, **changed)[0]
+
+
+def prepared(root: Path, tokenizer: TokenizerManifest, rows: Sequence[Question], **changed: Any) -> list[Question]:
+    """What is kept of these rows."""
+    ids = {row.id for row in rows}
+    return [row for row in kept(prepared_folder(root, tokenizer, rows, **changed)) if row.id in ids]
+
+
+def kept(folder: Path) -> list[Question]:
+    return [row for split in dataset.SPLITS for row in dataset.read(folder, split)]
+
+
+def left_out(folder: Path) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = pq.read_table(folder / "left_out.parquet").to_pylist()
+    return rows
 
 
 def report_of(folder: Path) -> dict[str, Any]:
@@ -298,47 +212,63 @@ def test_an_unknown_source_format_names_the_nearest() -> None:
 # Splits
 
 
-def test_a_group_keeps_its_split_when_rows_are_added() -> None:
-    before = {row.id: row.split for row in assigned([question(n, group=f"g{n // 3}") for n in range(300)], PARAMS)}
-    after = {row.id: row.split for row in assigned([question(n, group=f"g{n // 3}") for n in range(900)], PARAMS)}
+def test_a_group_keeps_its_split_when_rows_are_added(tmp_path: Path, chain: TokenizerManifest) -> None:
+    def splits(count: int) -> dict[str, str]:
+        rows = [question(n, group=f"g{n // 3}") for n in range(count)]
+        return {row.id: str(row.split) for row in prepared(tmp_path, chain, rows)}
+
+    before, after = splits(300), splits(900)
     assert {id: after[id] for id in before} == before
     assert 0.2 < sum(split == "test" for split in after.values()) / 900 < 0.4
     assert all(after[f"q/{n}"] == after[f"q/{n - n % 3}"] for n in range(900))
 
 
-def test_another_seed_draws_another_split() -> None:
+def test_every_stratum_gets_its_shares(tmp_path: Path, chain: TokenizerManifest) -> None:
+    rows = [question(n, topic=f"topic {n % 4}") for n in range(2000)]
+    folder = prepared_folder(tmp_path, chain, rows)
+    strata = [stratum for stratum in report_of(folder)["strata"] if stratum["topic"].startswith("topic ")]
+    assert [stratum["topic"] for stratum in strata] == [f"topic {n}" for n in range(4)]
+    for stratum in strata:
+        assert sum(stratum["rows"].values()) == 500
+        assert 0.2 < stratum["rows"]["test"] / 500 < 0.4
+
+
+def test_another_seed_draws_another_split(tmp_path: Path, chain: TokenizerManifest) -> None:
     rows = [question(n) for n in range(100)]
-    assert assigned(rows, PARAMS) != assigned(rows, PARAMS.model_copy(update={"seed": 8}))
+    assert prepared(tmp_path, chain, rows) != prepared(tmp_path, chain, rows, seed=8)
 
 
-def test_a_declared_split_is_honoured_and_carries_its_group() -> None:
-    rows = assigned([question(n, "ood" if n == 0 else None, "g") for n in range(5)], PARAMS)
+def test_a_declared_split_is_honoured_and_carries_its_group(tmp_path: Path, chain: TokenizerManifest) -> None:
+    rows = prepared(tmp_path, chain, [question(n, "ood" if n == 3 else None, "g") for n in range(5)])
     assert {row.split for row in rows} == {"ood"}
+    assert len(rows) == 5
 
 
-def test_a_group_declared_in_two_splits_is_a_stop() -> None:
-    with pytest.raises(Stop, match=r"q/1 is declared train, q/2 is declared test"):
-        assigned([question(1, "train", "g"), question(2, "test", "g")], PARAMS)
+def test_a_group_declared_in_two_splits_is_a_stop(tmp_path: Path, chain: TokenizerManifest) -> None:
+    with pytest.raises(Stop, match=r"group g is in two splits: q/1 is declared train, q/2 is declared test"):
+        prepared(tmp_path, chain, [question(1, "train", "g"), question(2, "test", "g")])
 
 
-def test_a_prompt_asked_in_an_evaluation_set_leaves_training() -> None:
+def test_a_prompt_asked_in_an_evaluation_set_leaves_training(tmp_path: Path, chain: TokenizerManifest) -> None:
     rows = [
         question(1, "train", text="Which VITAMIN, then?"),
         question(2, "validation", text="which vitamin then"),
         question(3, "test", text="Which vitamin - then?"),
         question(4, "train"),
     ]
-    found = disjoint(rows)
-    assert [row.id for row in found.kept] == ["q/3", "q/4"]
-    assert [row.id for row in found.left_out] == ["q/1", "q/2"]
+    folder = prepared_folder(tmp_path, chain, rows)
+    assert {row.id for row in kept(folder) if row.id.startswith("q/")} == {"q/3", "q/4"}
+    assert report_of(folder)["duplicates"] == ["q/1", "q/2"]
+    assert [row["fate"] for row in left_out(folder)] == ["asked in another split"] * 2
 
 
-def test_a_cap_takes_whole_groups_whatever_the_order_of_rows() -> None:
-    rows = [question(n, "train", f"g{n // 4}") for n in range(100)]
-    kept = capped(rows, 30, seed=1)
-    assert len(kept) == 28
-    assert all(sum(row.group == other.group for other in kept) == 4 for row in kept)
-    assert {row.id for row in capped(rows[::-1], 30, seed=1)} == {row.id for row in kept}
+def test_a_cap_takes_whole_groups_whatever_the_order_of_rows(tmp_path: Path, chain: TokenizerManifest) -> None:
+    rows = [question(n, "train", f"g{n // 4}").model_copy(update={"source": "many"}) for n in range(100)]
+    found = [row for row in prepared(tmp_path, chain, rows, caps={"many": 30}) if row.source == "many"]
+    again = [row for row in prepared(tmp_path, chain, rows[::-1], caps={"many": 30}) if row.source == "many"]
+    assert len(found) == 28
+    assert all(sum(row.group == other.group for other in found) == 4 for row in found)
+    assert {row.id for row in again} == {row.id for row in found}
 
 
 # Prompt lengths
@@ -347,9 +277,9 @@ def test_a_cap_takes_whole_groups_whatever_the_order_of_rows() -> None:
 def test_prompts_are_counted_as_transformers_counts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tokenizer(tmp_path)
     rows = [question(n, text="word " * (n + 1)) for n in range(5)]
-    light = lengths(tmp_path, rows)
-    monkeypatch.setattr(prompt_length, "_light", lambda folder, sample: None)
-    assert light == lengths(tmp_path, rows)
+    light = prompt_lengths(tmp_path)(rows)
+    monkeypatch.setattr(prompt_length, "_light", lambda folder: None)
+    assert light == prompt_lengths(tmp_path)(rows)
     assert light[1] == light[0] + 1
 
 
@@ -362,7 +292,7 @@ def test_a_dataset_reads_back_what_was_written_byte_for_byte_the_same(tmp_path: 
         (tmp_path / name).mkdir()
         dataset.write(tmp_path / name, "test", rows)
     assert dataset.read(tmp_path / "one", "test") == rows
-    assert (tmp_path / "one" / "test.parquet").read_bytes() == (tmp_path / "two" / "test.parquet").read_bytes()
+    assert (tmp_path / "one" / SHARD).read_bytes() == (tmp_path / "two" / SHARD).read_bytes()
 
 
 def test_an_empty_split_is_a_file_too(tmp_path: Path) -> None:
@@ -371,12 +301,12 @@ def test_an_empty_split_is_a_file_too(tmp_path: Path) -> None:
 
 
 def test_an_absent_split_is_a_stop(tmp_path: Path) -> None:
-    with pytest.raises(Stop, match=r"test\.parquet of the prepared dataset cannot be read"):
+    with pytest.raises(Stop, match=r"has no file test-00000\.parquet"):
         dataset.read(tmp_path, "test")
 
 
 def test_the_frozen_digest_does_not_depend_on_order() -> None:
-    rows = [question(n) for n in range(3)]
+    rows = [question(n, "test") for n in range(3)]
     assert dataset.frozen_digest(rows) == dataset.frozen_digest(rows[::-1]) != dataset.frozen_digest(rows[:2])
 
 
@@ -391,12 +321,16 @@ def test_prepare_writes_splits_demonstrations_and_a_report(tmp_path: Path, chain
     assert manifest.data == pinned(tmp_path / "data.dvc")
     frozen = [*dataset.read(folder, "test"), *dataset.read(folder, "ood")]
     assert manifest.frozen == dataset.frozen_digest(frozen)
+    assert list(manifest.sets) == ["ood/own", "test/own", "validation/own"]
     notes = [event.message for event, _ in journal.read(tmp_path / "home/runs/r/journal.jsonl") if event.kind == "note"]
     assert notes[0].startswith("kept 50 of 50 questions; 0 prompts longer than 200 tokens")
 
 
 def test_prepare_makes_a_dataset_once(tmp_path: Path, chain: TokenizerManifest) -> None:
-    assert run(tmp_path, chain) == run(tmp_path, chain, dvc_remote="ignored: what is made is there")
+    folder, made = run(tmp_path, chain)
+    (tmp_path / PAGE).unlink()
+    assert run(tmp_path, chain, dvc_remote="ignored: what is made is there") == (folder, made)
+    assert (tmp_path / PAGE).read_bytes() == (folder / "data.html").read_bytes()
     assert run(tmp_path, chain)[1].key != run(tmp_path, chain, max_rows_per_source=4)[1].key
 
 
@@ -462,6 +396,7 @@ def test_every_malformed_row_is_named_and_nothing_is_made(tmp_path: Path, chain:
     assert "q.jsonl, line 3, field id: medquad/9_Own_QA/0000001-1 is the id of q.jsonl, line 1 too" in text
     assert "m.csv, line 2, field Upper Limit: is empty" in text
     assert not (tmp_path / "home" / "store" / "prepare").exists()
+    assert "q.jsonl" in (tmp_path / PAGE).read_text(encoding="utf-8")
 
 
 def test_sources_without_training_questions_are_a_stop(tmp_path: Path, chain: TokenizerManifest) -> None:
@@ -479,7 +414,7 @@ def test_a_source_changed_since_the_run_started_is_a_stop(tmp_path: Path, chain:
     data = rawdata.Digests(pinned(tmp_path / "data.dvc"), {str(path): "0" * 32})
     params = PARAMS.model_copy(update={"sources": (f"medquad:{path}",)})
     with pytest.raises(Stop, match="changed since the run was started"):
-        step.prepared(params, data, chain, "code")
+        step.prepared(params, data, chain, "code", tmp_path / PAGE)
 
 
 # The audit
@@ -488,8 +423,11 @@ def test_a_source_changed_since_the_run_started_is_a_stop(tmp_path: Path, chain:
 def test_the_audit_accepts_honest_golds(tmp_path: Path, chain: TokenizerManifest) -> None:
     _, manifest = run(tmp_path, chain)
     limits = Audit(max_false_accept=0.01, max_false_reject=0.0)
-    text = component.audit(limits.canonical(), DEFAULT_SCORING.canonical(), manifest.text(), "code")
-    assert (tmp_path / "home" / "store" / json.loads(text)["key"] / audit.NAME).exists()
+    page = Page(str(tmp_path / PAGE))
+    text = component.audit(limits.canonical(), DEFAULT_SCORING.canonical(), manifest.text(), "code", page)
+    folder = tmp_path / "home" / "store" / json.loads(text)["key"]
+    assert (folder / audit.NAME).exists()
+    assert (tmp_path / PAGE).read_bytes() == (folder / "audit.html").read_bytes()
 
 
 def test_the_audit_refuses_training_where_a_gold_fails_its_own_grader(
@@ -501,5 +439,8 @@ def test_the_audit_refuses_training_where_a_gold_fails_its_own_grader(
     rawdata.build(tmp_path, pin=True)
     _, manifest = run(tmp_path, chain)
     with pytest.raises(Stop, match=r"refuses to train.*golds of own fail their own grader.*q/1"):
-        audit.audited(Audit(max_false_accept=1.0, max_false_reject=0.0), DEFAULT_SCORING, manifest, "code")
+        audit.audited(
+            Audit(max_false_accept=1.0, max_false_reject=0.0), DEFAULT_SCORING, manifest, "code", tmp_path / PAGE
+        )
     assert not (tmp_path / "home" / "store" / "audit").exists()
+    assert "q/1" in (tmp_path / PAGE).read_text(encoding="utf-8")

@@ -128,3 +128,14 @@ def test_a_question_does_not_change() -> None:
     question = asked(Integer(value=1))
     with pytest.raises(ValidationError, match="frozen"):
         question.text = "Something else?"
+
+
+@pytest.mark.parametrize(("gold", "family", "text"), GOLDS)
+def test_the_canonical_line_is_the_stated_fields_in_order(gold: Gold, family: Family, text: str) -> None:
+    rubric = ({"text": "Says so.", "points": 5}, {"text": "Does not.", "points": -1})
+    for more in ({}, {"difficulty": 0.0, "topic": "\u00c4ngste", "group": "g"}, {"rubric": rubric, "split": "test"}):
+        question = asked(gold, **more)
+        stated = {key: value for key, value in question.model_dump(mode="json").items() if value or value == 0}
+        assert question.canonical() == json.dumps(stated, sort_keys=True, ensure_ascii=False)
+        assert Question.model_validate_json(question.canonical()) == question
+        assert question.canonical("ood") == question.model_copy(update={"split": "ood"}).canonical()

@@ -19,6 +19,7 @@ from medu1.workspace import Workspace
 
 REGISTRY = Registry(name="medu1").canonical()
 COMMIT = "a" * 40
+SETS = {"ood/b": "2", "test/a": "1", "validation/a": "3"}
 
 Register = Callable[..., tuple[str, str]]
 
@@ -54,7 +55,9 @@ def registered(workspace: Workspace) -> Register:
         text = register(
             REGISTRY,
             EvaluationManifest(key=judged.key, digest=evaluation, candidate=weights, champion="", frozen="f").text(),
-            DatasetManifest(key=questions.key, digest="q", frozen="f", rows={"train": 1}, data="d.dir").text(),
+            DatasetManifest(
+                key=questions.key, digest="q", frozen="f", sets=SETS, rows={"train": 1}, data="d.dir"
+            ).text(),
             ModelManifest(key=start.key, digest="b", base="builtin", revision="").text(),
             ModelManifest(key=model.key, digest=weights, base="builtin", revision="").text(),
         )
@@ -106,9 +109,18 @@ def test_lineage_names_data_code_parameters_and_runs(registered: Register, works
     }
     assert expected.items() <= lineage.items()
     assert len(lineage["medu1.params"]) == 64
+    assert json.loads(lineage["medu1.sets"]) == {"ood/b": "2", "test/a": "1"}  # no model is judged on validation
     runs = {run.info.run_id: run.info.run_name for run in Tracking(workspace).tree()}
     steps = ("train", "evaluate", "prepare", "base")
     assert [runs[lineage[f"medu1.{step}_run"]] for step in steps] == list(steps)
+
+
+def test_the_card_names_every_set_the_version_was_judged_on(registered: Register, workspace: Workspace) -> None:
+    registered()
+    text = Tracking(workspace).client.get_model_version("medu1", "1").description
+    assert "- judged on: `f`" in text
+    assert "  - ood/b: `2`\n  - test/a: `1`" in text
+    assert "validation" not in text
 
 
 def test_the_version_points_at_the_model_in_the_store(registered: Register, workspace: Workspace) -> None:

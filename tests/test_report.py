@@ -11,7 +11,7 @@ from medu1.evaluate import report as page
 from medu1.evaluate import tabulation, verdicts
 from medu1.evaluate.verdicts import JudgedAnswer
 from medu1.question import Choice, FreeText, Gold, Integer, Question
-from medu1.report import Judged, Report, Role, SetName
+from medu1.report import Judged, QuestionSet, Report, Role, SetName
 
 HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }} & ]]> \u202e\x00 <a href='http://evil.test'>x</a>"
 MODELS: tuple[Role, ...] = ("base", "candidate", "champion")
@@ -65,6 +65,7 @@ def evaluated(models: Sequence[Role] = MODELS) -> tuple[Report, tabulation.Verdi
         models=tuple(Judged(role=role, weights=f"{role}{'0' * 50}", base="builtin", revision="") for role in models),
         frozen="f" * 64,
         questions={name: len(questions) for name, questions in sets.items()},
+        sets=(QuestionSet(name="test/<b>hostile</b>", questions=1045, digest="d" * 64),),
         confidence=0.95,
         max_completion_tokens=80,
         batch=128,
@@ -125,6 +126,13 @@ def test_every_model_set_and_figure_is_on_the_page() -> None:
     for words in ("Out of distribution", "McNemar", "Holm", "truncated", "no answer", "unscorable", "Wins", "Losses"):
         assert words in reader.text
     assert "1 unscorable" in reader.text
+
+
+def test_every_frozen_set_is_named_with_its_questions_and_its_digest() -> None:
+    reader, _ = read()
+    for words in ("test/<b>hostile</b>", "1,045", "d" * 64):
+        assert words in reader.text
+    assert "b" not in reader.elements
 
 
 def test_the_page_does_without_a_champion() -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hub import Hub
+from medu1 import dataset
 from medu1.columns import Columns
 from medu1.errors import Stop
 from medu1.prepare import sources
@@ -18,6 +19,7 @@ from medu1.prepare.formats.records import BATCH, records
 from medu1.prepare.formats.row import Fields, Malformed, Reading, WrongField, reading
 from medu1.prepare.location import absolute, fetched
 from medu1.prepare.sources import Source, parse
+from medu1.prompt import messages
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, Question, WeeksDays
 from s3 import S3
 
@@ -62,6 +64,12 @@ MEDMCQA: Row = {
     "topic_name": None,
 }
 MMLU: Row = {"question": "Which organ makes bile?", "A": "Liver", "B": "Lung", "C": "Skin", "D": "Eye", "answer": "A"}
+MMLU_HUB: Row = {
+    "question": "Which organ makes bile?",
+    "subject": "anatomy",
+    "choices": ["Lung", "Skin", "Liver", "Eye"],
+    "answer": 2,
+}
 MMLU_PRO: Row = {
     "question_id": 5,
     "question": "Which vitamin prevents scurvy?",
@@ -81,6 +89,19 @@ PUBMEDQA: Row = {
     "final_decision": "yes",
     "LONG_ANSWER": "It does.",
 }
+PUBMEDQA_HUB: Row = {
+    "pubid": 100,
+    "question": PUBMEDQA["QUESTION"],
+    "context": {
+        "contexts": PUBMEDQA["CONTEXTS"],
+        "labels": PUBMEDQA["LABELS"],
+        "meshes": ["Tea"],
+        "reasoning_required_pred": ["y", "e", "s"],
+        "reasoning_free_pred": ["y", "e", "s"],
+    },
+    "long_answer": "It does.",
+    "final_decision": "yes",
+}
 MEDXPERTQA: Row = {
     "id": "Text-3",
     "question": "A man coughs. What next?\nAnswer Choices: (A) Rest (B) Listen to his chest (C) Run",
@@ -94,6 +115,10 @@ MEDICAL_O1: Row = {
     "Question": "Why do hands prickle when one breathes too fast?",
     "Complex_CoT": "Carbon dioxide falls, so calcium binds.",
     "Response": "Ionised calcium falls.",
+}
+VERIFIABLE: Row = {
+    "Open-ended Verifiable Question": "Which ion falls when one breathes too fast?",
+    "Ground-True Answer": "Ionised calcium",
 }
 HEALTHBENCH: Row = {
     "prompt_id": "p-1",
@@ -198,11 +223,13 @@ def test_every_medcalc_version_is_one_reader_with_ids_of_its_own(
     assert (found.licence, found.topic) == ("CC-BY-SA-4.0", "Estimated Gestational Age")
 
 
-@pytest.mark.parametrize(("write", "name"), [(as_lines, "us.jsonl"), (as_parquet, "us.parquet")])
-def test_medqa_is_its_test_unless_a_split_is_stated(tmp_path: Path, write: Write, name: str) -> None:
+@pytest.mark.parametrize(
+    ("write", "name", "id"), [(as_lines, "us.jsonl", "medqa/us/1"), (as_parquet, "us.parquet", "medqa/test/us/1")]
+)
+def test_medqa_is_its_test_unless_a_split_is_stated(tmp_path: Path, write: Write, name: str, id: str) -> None:
     path = write(tmp_path / name, [MEDQA])
     found = only(read(f"medqa:{path}"))
-    assert (found.id, found.split, found.topic) == ("medqa/us/1", "test", "step1")
+    assert (found.id, found.split, found.topic) == (id, "test", "step1")
     assert (found.gold, found.options) == (Choice(letter="B"), MEDQA["options"])
     assert only(read(f"medqa:{path}#train")).split == "train"
     assert only(read(f"medqa:{path}#drawn")).split is None
@@ -213,6 +240,14 @@ def test_medqa_with_a_fifth_option_and_padded_rows_of_a_table(tmp_path: Path) ->
     padded = {**MEDQA, "options": {**MEDQA["options"], "E": None}}
     found = read(f"medqa:{as_parquet(tmp_path / 'us.parquet', [five, padded])}")
     assert [len(asked.question.options) for asked in found.asked] == [5, 4]
+
+
+def test_medqa_of_the_hub_pairs_letters_with_options_and_calls_every_split_alike(tmp_path: Path) -> None:
+    pairs = [{"key": letter, "value": text} for letter, text in MEDQA["options"].items()]
+    path = as_parquet(tmp_path / "0000.parquet", [{**MEDQA, "options": pairs}])
+    train, test = only(read(f"medqa:{path}#train")), only(read(f"medqa:{path}#test"))
+    assert (test.options, test.gold) == (MEDQA["options"], Choice(letter="B"))
+    assert (train.id, test.id) == ("medqa/train/0000/1", "medqa/test/0000/1")
 
 
 @pytest.mark.parametrize(
@@ -248,6 +283,15 @@ def test_mmlu_has_no_header_and_its_subject_is_its_file(tmp_path: Path) -> None:
     assert (question.topic, question.split, question.gold) == ("clinical_knowledge", "ood", Choice(letter="A"))
 
 
+def test_mmlu_of_the_hub_names_its_subject_and_counts_options_from_0(tmp_path: Path) -> None:
+    rows = [MMLU_HUB, {**MMLU_HUB, "subject": "virology", "answer": 0}]
+    found = read(f"mmlu:{as_parquet(tmp_path / 'test-00000-of-00001.parquet', rows)}")
+    one, two = (asked.question for asked in found.asked)
+    assert (one.id, one.topic, one.split) == ("mmlu/anatomy/test-00000-of-00001/1", "anatomy", "ood")
+    assert (one.gold, one.options["C"]) == (Choice(letter="C"), "Liver")
+    assert (two.id, two.gold) == ("mmlu/virology/test-00000-of-00001/2", Choice(letter="A"))
+
+
 @pytest.mark.parametrize(("write", "name"), [(as_lines, "p.jsonl"), (as_parquet, "p.parquet")])
 def test_mmlu_pro_gives_its_health_questions_without_padding(tmp_path: Path, write: Write, name: str) -> None:
     found = only(read(f"mmlu-pro:{write(tmp_path / name, [{**MMLU_PRO, 'category': 'law'}, MMLU_PRO])}"))
@@ -255,11 +299,22 @@ def test_mmlu_pro_gives_its_health_questions_without_padding(tmp_path: Path, wri
     assert (list(found.options), found.options["D"]) == (list("ABCDEFGH"), "C")
 
 
-def test_pubmedqa_is_a_choice_of_yes_no_and_maybe_on_an_abstract(tmp_path: Path) -> None:
-    found = only(read(f"pubmedqa:{as_mapping(tmp_path / 'ori_pqal.json', [PUBMEDQA])}"))
+@pytest.mark.parametrize(
+    ("write", "name", "row"),
+    [(as_mapping, "ori_pqal.json", PUBMEDQA), (as_parquet, "train-00000-of-00001.parquet", PUBMEDQA_HUB)],
+)
+def test_pubmedqa_is_a_choice_of_yes_no_and_maybe_on_an_abstract(
+    tmp_path: Path, write: Write, name: str, row: Row
+) -> None:
+    found = only(read(f"pubmedqa:{write(tmp_path / name, [row])}"))
     assert (found.id, found.group, found.split) == ("pubmedqa/100", "pmid/100", "test")
     assert found.context == "We gave tea to ten people.\nNine stayed awake."
     assert (found.options, found.gold) == ({"A": "yes", "B": "no", "C": "maybe"}, Choice(letter="A"))
+
+
+def test_a_pubmedqa_row_of_the_hub_without_its_abstract_is_named(tmp_path: Path) -> None:
+    row = {**PUBMEDQA_HUB, "context": "one text"}
+    assert fault(read(f"pubmedqa:{as_parquet(tmp_path / 'train.parquet', [row])}")).field == "context"
 
 
 def test_medxpertqa_text_is_asked_without_the_options_its_text_repeats(tmp_path: Path) -> None:
@@ -268,15 +323,29 @@ def test_medxpertqa_text_is_asked_without_the_options_its_text_repeats(tmp_path:
     assert (found.gold, found.topic) == (Choice(letter="B"), "Diagnosis/Respiratory")
 
 
-def test_medxpertqa_questions_on_images_are_malformed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("write", "name"), [(as_lines, "mm.jsonl"), (as_parquet, "mm.parquet")])
+def test_medxpertqa_questions_on_images_are_malformed(tmp_path: Path, write: Write, name: str) -> None:
     row = {**MEDXPERTQA, "images": ["MM-1-a.jpeg"]}
-    assert fault(read(f"medxpertqa:{as_lines(tmp_path / 'mm.jsonl', [row])}")).field == "images"
+    assert fault(read(f"medxpertqa:{write(tmp_path / name, [row])}")).field == "images"
 
 
 def test_medical_o1_keeps_its_reasoning_as_the_worked_answer(tmp_path: Path) -> None:
     found = only(read(f"medical-o1:{as_list(tmp_path / 'medical_o1_sft.json', [MEDICAL_O1])}"))
     assert (found.id, found.split) == ("medical-o1/medical_o1_sft/1", None)
     assert (found.gold, found.rationale) == (FreeText(text="Ionised calcium falls."), MEDICAL_O1["Complex_CoT"])
+
+
+@pytest.mark.parametrize(("write", "name"), [(as_list, "problem.json"), (as_parquet, "problem.parquet")])
+def test_medical_o1s_verifiable_problems_have_a_short_truth_and_no_worked_answer(
+    tmp_path: Path, write: Write, name: str
+) -> None:
+    found = only(read(f"medical-o1:{write(tmp_path / name, [VERIFIABLE])}#train"))
+    assert (found.id, found.split, found.source) == ("medical-o1/problem/1", "train", "medical-o1")
+    assert (found.text, found.gold) == (
+        "Which ion falls when one breathes too fast?",
+        FreeText(text="Ionised calcium"),
+    )
+    assert found.rationale == ""
 
 
 def test_healthbench_asks_the_last_message_and_wants_the_positive_criteria(tmp_path: Path) -> None:
@@ -290,6 +359,22 @@ def test_healthbench_asks_the_last_message_and_wants_the_positive_criteria(tmp_p
     )
     with pytest.raises(Stop, match="would be trained on"):
         parse(f"healthbench:{path}#train")
+
+
+def test_healthbench_keeps_every_criterion_as_published_and_no_prompt_shows_one(tmp_path: Path) -> None:
+    found = only(read(f"healthbench:{as_lines(tmp_path / 'h.jsonl', [HEALTHBENCH])}"))
+    assert [(one.text, one.points) for one in found.rubric] == [
+        ("Advises to see a dentist.", 5),
+        ("Recommends antibiotics unseen.", -8),
+        ("Asks about fever.", 9),
+    ]
+    dataset.write(tmp_path, "ood", [found])
+    assert dataset.read(tmp_path, "ood") == [found]
+    assert not any(one.text in message["content"] for one in found.rubric for message in messages(found))
+
+
+def test_a_question_without_a_rubric_says_nothing_of_one(tmp_path: Path) -> None:
+    assert "rubric" not in only(read(f"medqa:{as_lines(tmp_path / 'q.jsonl', [MEDQA])}")).canonical()
 
 
 def test_the_same_words_in_two_official_files_are_two_groups_and_in_one_file_one(tmp_path: Path) -> None:
@@ -500,6 +585,7 @@ def test_a_hostile_line_is_one_malformed_row(tmp_path: Path, line: str, reason: 
         ("medqa", as_lines, {**MEDQA, "answer": "Spleen"}, "answer"),
         ("medqa", as_lines, {**MEDQA, "answer_idx": "F"}, "answer_idx"),
         ("medqa", as_lines, {**MEDQA, "options": ["Liver", "Pancreas"]}, "options"),
+        ("medqa", as_lines, {**MEDQA, "options": [{"key": "B", "value": "Liver"}] * 2}, "options"),
         ("medmcqa", as_lines, {**MEDMCQA, "opc": None}, "opc"),
         ("medmcqa", as_lines, {**MEDMCQA, "cop": 9}, "cop"),
         ("mmlu", as_bare_csv, {**MMLU, "answer": "E"}, "answer"),
@@ -511,6 +597,7 @@ def test_a_hostile_line_is_one_malformed_row(tmp_path: Path, line: str, reason: 
         ("pubmedqa", as_mapping, {**PUBMEDQA, "CONTEXTS": "one text"}, "CONTEXTS"),
         ("medxpertqa", as_lines, {**MEDXPERTQA, "label": "J"}, "label"),
         ("medical-o1", as_lines, {**MEDICAL_O1, "Response": ""}, "Response"),
+        ("medical-o1", as_lines, {**VERIFIABLE, "Ground-True Answer": ""}, "Ground-True Answer"),
         ("healthbench", as_lines, {**HEALTHBENCH, "prompt": []}, "prompt"),
         ("healthbench", as_lines, {**HEALTHBENCH, "prompt": HEALTHBENCH["prompt"][:2]}, "prompt"),
         ("healthbench", as_lines, {**HEALTHBENCH, "rubrics": HEALTHBENCH["rubrics"][1:2]}, "rubrics"),

@@ -18,7 +18,7 @@ from medu1.budget import LengthBudget
 from medu1.completion import Completion
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, Manifest, ModelManifest
-from medu1.params import Base, Budgets, Train
+from medu1.params import Base, Budgets, Mixture, Train
 from medu1.prompt import user_text
 from medu1.question import Choice, Integer, Number, Question, gold_text
 from medu1.scoring.grading import DEFAULT_SCORING
@@ -28,6 +28,7 @@ from medu1.tracking import Tracking
 from medu1.train import component, step
 from medu1.train.budgets import assigned
 from medu1.train.grpo import config, grader, rows
+from medu1.train.mixture import Plan, planned
 from medu1.train.rewards import Judged, judged
 from medu1.train.telemetry import Telemetry
 from medu1.workspace import Workspace
@@ -49,6 +50,7 @@ PARAMS = Train(
     max_completion_tokens=16,
     families=("choice",),
     save_every=1,
+    mixture=Mixture(weights={}, balance="none", curriculum="none"),
     budgets=Budgets(mode="none", spread="uniform", low=5, high=16, controlled=1.0),
     rewards=WEIGHTS,
 )
@@ -168,11 +170,18 @@ def test_a_completion_without_its_end_was_cut_off() -> None:
 
 
 def test_a_row_is_the_conversation_and_the_question() -> None:
-    (row,) = rows([SUM], PARAMS)
+    (row,) = rows(Plan([SUM], [0]), PARAMS)
     assert [turn["role"] for turn in row["prompt"]] == ["system", "user"]
     assert row["prompt"][1]["content"] == user_text(SUM)
     assert Question.model_validate_json(row["question"]) == SUM
     assert row["budget"] == ""
+
+
+def test_rows_are_the_plans_draws_in_order_however_they_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medu1.train.grpo.PART", 2)
+    places = [5, 0, 7, 5, 2, 0]
+    found = [Question.model_validate_json(row["question"]) for row in rows(Plan(CHOICES, places), PARAMS)]
+    assert found == [CHOICES[place] for place in places]
 
 
 # Length budgets
@@ -183,7 +192,7 @@ MANY = [SUM.model_copy(update={"id": f"sum/{n}"}) for n in range(400)]
 
 def test_a_budget_is_asked_for_and_rewarded() -> None:
     params = PARAMS.model_copy(update={"budgets": AT_MOST, "group_size": 1})
-    (row,) = rows([SUM], params)
+    (row,) = rows(Plan([SUM], [0]), params)
     budget = LengthBudget.model_validate_json(row["budget"])
     assert row["prompt"][1]["content"] == user_text(SUM, budget)
     assert f"Think for maximum {budget.tokens} tokens." in row["prompt"][1]["content"]
@@ -214,8 +223,18 @@ def test_budgets_are_spread_as_asked() -> None:
     assert 60 < wide[200] < 160  # the middle of 10 and 1000 by ratio is 100
 
 
-def test_a_share_of_the_questions_is_controlled() -> None:
-    assert 150 < len(tokens(controlled=0.5)) < 250
+@pytest.mark.parametrize("spread", ["fixed", "uniform", "log_uniform"])
+def test_a_share_of_the_questions_is_controlled_and_the_others_are_free(spread: str) -> None:
+    assert tokens(controlled=0.0, spread=spread) == []
+    assert 150 < len(tokens(controlled=0.5, spread=spread)) < 250
+    assert len(tokens(controlled=1.0, spread=spread)) == len(MANY)
+
+
+@pytest.mark.parametrize("mode", ["exact", "at_most"])
+def test_a_budget_is_exact_or_a_limit_as_asked(mode: str) -> None:
+    found = assigned(SUM, AT_MOST.model_copy(update={"mode": mode}), 0)
+    assert found is not None
+    assert found.mode == mode
 
 
 def test_a_budget_is_the_same_for_a_question_and_seed() -> None:
@@ -373,7 +392,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> 
         yield Prepared(
             workspace,
             ModelManifest(key=base.key, digest=record.content_digest(base.folder), base="builtin", revision=""),
-            DatasetManifest(key=data.key, digest="d", frozen="f", rows={"train": len(CHOICES) + 1}, data=""),
+            DatasetManifest(key=data.key, digest="d", frozen="f", sets={}, rows={"train": len(CHOICES) + 1}, data=""),
             Manifest(key="audit/none", digest="a"),
         )
     torch.set_num_threads(threads)
@@ -421,6 +440,7 @@ def test_the_run_holds_metrics_of_every_step_and_completions(prepared: Prepared,
     for name in ("reward", "train/correct/choice", "train/format", "train/groups/mixed"):
         assert [point.step for point in client.get_metric_history(made.mlflow_run, name)][:2] == [1, 2], name
     assert run.data.metrics["train/format"] > 0
+    assert run.data.metrics["mixture/choice/own"] == 1.0
     assert {file.path for file in client.list_artifacts(made.mlflow_run)} == {"completions.json", record.NAME}
     assert run.inputs is not None
     (used,) = run.inputs.dataset_inputs
@@ -430,6 +450,32 @@ def test_the_run_holds_metrics_of_every_step_and_completions(prepared: Prepared,
 def test_only_the_wanted_families_are_trained_on(prepared: Prepared, candidate: ModelManifest) -> None:
     notes = [event.message for event, _ in journal.read(prepared.workspace.journal) if event.kind == "note"]
     assert f"GRPO on {len(CHOICES)} questions, 4 x 4 a step" in notes
+    assert "8 draws: choice 8; own 8" in notes
+
+
+def test_trl_asks_the_plans_questions_in_its_order_a_group_each(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """12 draws of 8 questions, easiest first: some are drawn twice, and TRL neither shuffles nor drops a row."""
+    arrived: list[str] = []
+
+    def record_groups(telemetry: Telemetry, batch: list[Judged], group_size: int) -> None:
+        groups = [batch[start : start + group_size] for start in range(0, len(batch), group_size)]
+        assert all(len({each.question.id for each in group}) == 1 for group in groups)
+        arrived.extend(group[0].question.id for group in groups)
+
+    monkeypatch.setattr(Telemetry, "record", record_groups)
+    mixture = Mixture(weights={"own": 2.0}, balance="family", curriculum="easy_first")
+    params = PARAMS.model_copy(update={"steps": 3, "mixture": mixture})
+    prepared.trained(params)
+    assert arrived == [CHOICES[place].id for place in planned(CHOICES, params).places]
+    assert len(arrived) == 12
+
+
+def test_a_weight_of_an_unknown_source_is_a_stop(prepared: Prepared) -> None:
+    mixture = PARAMS.mixture.model_copy(update={"weights": {"onw": 2.0}})
+    with pytest.raises(Stop, match=r"train\.mixture\.weights names onw; the nearest .* is own\."):
+        prepared.trained(PARAMS.model_copy(update={"mixture": mixture}))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(

@@ -45,6 +45,7 @@ class Columns(Frozen):
     group: str = ""  # what training and test must not share
     topic: str = ""
     split: str = ""  # train, validation, test or ood; a blank cell is drawn
+    difficulty: str = ""  # a number on the source's own scale, higher is harder; a blank cell states none
 
     @model_validator(mode="after")
     def _columns_suit_the_gold(self) -> Self:
@@ -59,5 +60,5 @@ class Columns(Frozen):
     def names(self) -> list[str]:
         """Every column that is read."""
         single = (self.id, self.text, self.context, self.gold, self.lower, self.upper, self.aliases)
-        wanted = (*single, self.group, self.topic, self.split, *self.options)
+        wanted = (*single, self.group, self.topic, self.split, self.difficulty, *self.options)
         return list(dict.fromkeys(name for name in wanted if name))

@@ -3,6 +3,7 @@
 The bytes stay in the store; a step that needs them fetches them and checks the digest.
 """
 
+from medu1.frozen import split_of
 from medu1.question import Frozen
 
 
@@ -18,11 +19,16 @@ class Manifest(Frozen):
 
 
 class DatasetManifest(Manifest):
-    """Prepared questions, split, with the digest of the frozen test and out-of-distribution sets."""
+    """Prepared questions, split, with the digests of those that models are selected or judged on."""
 
-    frozen: str
+    frozen: str  # of all test and out-of-distribution questions
+    sets: dict[str, str]  # set, such as test/medqa -> digest; validation, test and out of distribution, by source
     rows: dict[str, int]  # split -> questions
     data: str  # the DVC digest(s) of the raw data
+
+    def sets_of(self, *splits: str) -> dict[str, str]:
+        """The digests of the sets of these splits."""
+        return {name: digest for name, digest in self.sets.items() if split_of(name) in splits}
 
 
 class TokenizerManifest(Manifest):

@@ -7,7 +7,7 @@ is part of the message. Below this door a section travels as one canonical JSON 
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -17,6 +17,7 @@ from medu1.question import Family, Frozen
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1)]  # a learning rate or a significance level
 Preset = Literal["recommended", "paper"]  # which rules grade and reward
 
@@ -98,16 +99,25 @@ class Prepare(Section):
     duplicates: DuplicateLimits
     contamination: Contamination
     max_rows_per_source: Positive | None  # None: all rows
+    caps: dict[str, Positive]  # by question source, in place of max_rows_per_source
     max_prompt_tokens: Positive  # longer prompts are counted, listed and left out
     validation: Fraction  # share of groups, where a source declares no split
     test: Fraction
     seed: int  # of the split by group
-    dvc_remote: str  # where the raw bytes are pulled from; "": they are rebuilt
+    repository: str  # whose data.dvc pins the raw bytes, a git URL or a folder; "": the one here
+    revision: str  # of it; resolved before anything runs to the commit that pinned them
+    dvc_remote: str  # where the bytes are pulled from; "": the repository's own remote, without one they are rebuilt
 
     @model_validator(mode="after")
     def _leaves_something_to_train_on(self) -> Self:
         if self.validation + self.test >= 1:
             raise ValueError("validation + test must stay below 1, or nothing is left to train on")
+        return self
+
+    @model_validator(mode="after")
+    def _pins_what_it_names(self) -> Self:
+        if bool(self.repository) != bool(self.revision):
+            raise ValueError("repository and revision are set together or not at all: only both name bytes")
         return self
 
 
@@ -162,6 +172,14 @@ class Budgets(Section):
         return self
 
 
+class Mixture(Section):
+    """Which training questions are drawn, and in which order; `train/mixture.py` has the rules."""
+
+    weights: dict[str, Weight]  # by source: multiplies its questions' chance; 0 leaves it out; one not named weighs 1
+    balance: Literal["none", "family"]  # family: the same share of the draws for each task family
+    curriculum: Literal["none", "easy_first"]
+
+
 class Train(Section):
     """GRPO."""
 
@@ -180,6 +198,7 @@ class Train(Section):
     max_completion_tokens: Positive
     families: Annotated[tuple[Family, ...], Field(min_length=1)]  # all three: mixed training; one: per-task training
     save_every: Positive  # steps between checkpoints
+    mixture: Mixture
     budgets: Budgets
     rewards: Rewards
 
@@ -277,9 +296,8 @@ def _line(problem: Any, model: type[BaseModel]) -> str:
 
 
 def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    """The fields at a path; a mapping of any keys to models is passed through."""
+    found: Any = model
     for key in path:
-        inner = model.model_fields[key].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        model = inner
-    return list(model.model_fields)
+        found = get_args(found)[-1] if get_origin(found) is dict else found.model_fields[key].annotation
+    return list(found.model_fields)

@@ -26,13 +26,14 @@ def user_text(question: Question, budget: LengthBudget | None = None) -> str:
     parts = [f"<Context>{question.context}</Context>"] if question.context else []
     parts.append(question.text)
     parts += [f"{letter}: {text}" for letter, text in sorted(question.options.items())]
-    parts.append(_suffix(question))
+    parts.append(answer_form(question))
     if budget:
         parts.append(budget.instruction())
     return "\n".join(parts)
 
 
-def _suffix(question: Question) -> str:
+def answer_form(question: Question) -> str:
+    """The sentence that says what form the answer takes."""
     match question.gold:
         case Choice():
             return "Answer with one option letter only."
@@ -46,6 +47,11 @@ def _suffix(question: Question) -> str:
             return "Answer with a short text."
 
 
+_SPACED = {code: " " for code in range(128) if not chr(code).isalnum()}
+
+
 def normalised(text: str) -> str:
     """Case, accents' encoding, punctuation and spacing folded away: equal prompts leak, whatever their typography."""
+    if text.isascii():  # the same, several times faster
+        return " ".join(text.lower().translate(_SPACED).split())
     return re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", text).casefold()).strip()

@@ -8,9 +8,12 @@ values (calculation) or fact, wording and option set (choice and open).
 import json
 import re
 from datetime import date
+from string import ascii_uppercase
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+LETTERS = frozenset(ascii_uppercase)  # of options
 
 Family = Literal["choice", "open", "calculation"]
 Split = Literal["train", "validation", "test", "ood"]
@@ -90,6 +93,16 @@ class FreeText(Frozen):
 Gold = Annotated[Choice | Number | Integer | Date | WeeksDays | FreeText, Field(discriminator="kind")]
 
 
+class Criterion(Frozen):
+    """One thing a free answer is judged by, as physicians wrote it down."""
+
+    text: Annotated[str, Field(min_length=1)]
+    points: FiniteFloat  # gained where it is met; negative: lost
+
+
+_ENCODED = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=vars).encode  # a value inside by its fields
+
+
 class Question(Frozen):
     """One question as every step sees it."""
 
@@ -104,6 +117,8 @@ class Question(Frozen):
     split: Split | None = None  # declared by the source; None: prepare splits by group
     topic: str = ""  # the calculator or the relation asked for: a slice of the report
     rationale: str = ""  # a worked answer for the warm start; no grader and no prompt reads it
+    difficulty: FiniteFloat | None = None  # stated by the source, on its own scale; higher is harder
+    rubric: tuple[Criterion, ...] = ()  # as published; no grader and no prompt reads it
 
     @model_validator(mode="after")
     def _options_belong_to_choice(self) -> Self:
@@ -112,17 +127,19 @@ class Question(Frozen):
                 raise ValueError("a choice question needs at least two options")
             if self.gold.letter not in self.options:
                 raise ValueError(f"gold letter {self.gold.letter} is not among the options {', '.join(self.options)}")
-            if any(not re.fullmatch("[A-Z]", letter) for letter in self.options):
+            if not LETTERS.issuperset(self.options):
                 raise ValueError("option letters are single capitals A-Z")
         elif self.options:
             raise ValueError("only a choice question has options")
         return self
 
-    def canonical(self) -> str:
-        """One line of JSON with sorted keys, empty fields left out: equal questions are equal strings."""
-        row = self.model_dump(mode="json")
-        stated = {key: value for key, value in row.items() if value not in (None, "", {})}
-        return json.dumps(stated, sort_keys=True, ensure_ascii=False)
+    def canonical(self, split: Split | None = None) -> str:
+        """One line of JSON with sorted keys, empty fields left out: equal questions are equal strings.
+
+        `split`, where given, stands in place of the question's own.
+        """
+        fields = vars(self) | {"split": split} if split else vars(self)
+        return _ENCODED({key: value for key, value in fields.items() if value or value == 0})
 
     @property
     def family(self) -> Family:

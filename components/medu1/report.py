@@ -28,6 +28,14 @@ class Judged(Frozen):
     revision: str
 
 
+class QuestionSet(Frozen):
+    """The frozen questions of one source in one split: the same digest is the same questions."""
+
+    name: str  # such as test/medqa
+    questions: int
+    digest: str
+
+
 class Row(Frozen):
     """Accuracy of one model on one slice, with its Wilson interval."""
 
@@ -80,6 +88,7 @@ class Report(Frozen):
     models: tuple[Judged, ...]
     frozen: str  # digest of the frozen test and out-of-distribution sets
     questions: dict[SetName, int]  # asked of every model
+    sets: tuple[QuestionSet, ...]  # the same questions, by split and source
     confidence: float  # of every interval
     max_completion_tokens: int
     batch: int

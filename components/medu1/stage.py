@@ -4,6 +4,7 @@
 that always run. Either way a failure closes the run as FAILED, leaves one paragraph in the journal and goes on upwards.
 """
 
+import errno
 import shutil
 import signal
 import time
@@ -163,6 +164,11 @@ def _paragraph(step: str, error: BaseException) -> str:
             return f"{step}: {error}"
         case KeyboardInterrupt() | SystemExit():
             return f"{step}: stopped before it was done. Run again: complete steps are reused."
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return (
+                f"{step}: the disk is full ({error.filename or error.strerror}). Nothing of this step is kept, so no "
+                "later one can take a part for the whole. Free space, or name another place with --home, and run again."
+            )
         case _:
             place = traceback.extract_tb(error.__traceback__)[-1]
             return (

@@ -10,6 +10,8 @@ from medu1 import record
 from medu1.errors import Stop
 from medu1.workspace import Workspace
 
+SCRATCH = ".scratch-"  # then the process, then a random part
+
 
 class Store(Protocol):
     """Folders by key. A folder without a complete step record does not exist."""
@@ -160,7 +162,24 @@ def _refused(url: str, code: str) -> Stop:
 
 
 def scratch(workspace: Workspace) -> Path:
-    """A new empty folder on the store's own file system, so that publishing is a rename."""
-    folder = workspace.home / "store" / f".scratch-{os.getpid()}-{uuid4().hex[:8]}"
+    """A new empty folder on the store's own file system, so that publishing is a rename.
+
+    Those of processes that are gone are removed: a killed step cannot tidy up.
+    """
+    store = workspace.home / "store"
+    for left in store.glob(f"{SCRATCH}*"):
+        if not _is_running(left.name.removeprefix(SCRATCH).partition("-")[0]):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = store / f"{SCRATCH}{os.getpid()}-{uuid4().hex[:8]}"
     folder.mkdir(parents=True)
     return folder
+
+
+def _is_running(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        return True
+    return True

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from medu1.prepare.formats import medcalc, medquad, mirage
-from medu1.prepare.repeats.duplicates import Duplicates
+from medu1.prepare.repeats.duplicates import among
 from medu1.prepare.repeats.wording import Wording
 from medu1.prepare.split import prompt_of
 from medu1.question import Question
@@ -103,12 +103,12 @@ def found(questions: Sequence[Question], changes: Sequence[Change], seed: int) -
     draw = random.Random(seed)
     rows = [(changes[n % len(changes)], question) for n, question in enumerate(draw.sample(questions, PLANTED))]
     copies = [(change, planted(question, change, draw)) for change, question in rows]
-    duplicates = Duplicates(shown=10_000)
     declared = {question.id for _, question in rows}
-    duplicates.add(q.model_copy(update={"split": "test" if q.id in declared else q.split}) for q in questions)
-    duplicates.add(copy for _, copy in copies)
+    asked = [q.model_copy(update={"split": "test" if q.id in declared else q.split}) for q in questions]
+    every = [*asked, *(copy for _, copy in copies)]
+    dropped = {every[place].id for place in among(every, shown=10_000).firsts}
     total = Counter(change.__name__ for change, _ in copies)
-    hits = Counter(change.__name__ for change, copy in copies if copy.id in duplicates.dropped)
+    hits = Counter(change.__name__ for change, copy in copies if copy.id in dropped)
     return {name: (total[name], hits[name]) for name in total}
 
 
@@ -135,10 +135,8 @@ def test_long_questions_are_found_with_one_or_two_words_changed() -> None:
 @pytest.mark.parametrize(("name", "most"), [("medquad", 0), ("mirage", 10), ("medcalc", 0)])
 def test_real_questions_stay_apart(name: str, most: int) -> None:
     """The ten of MIRAGE are real: MedMCQA asks them twice, in other words."""
-    duplicates = Duplicates(shown=1000)
-    duplicates.add(distinct(name))
     by_id = {question.id: question for question in distinct(name)}
-    report = duplicates.report()
+    report = among(distinct(name), shown=1000).report()
     for pair in report.near.pairs:
         print(f"\n{pair.similarity:.2f} {by_id[pair.first].text[-160:]}\n     {by_id[pair.again].text[-160:]}")
     assert report.near.total <= most
@@ -151,8 +149,6 @@ def test_exact_duplicates_are_those_of_equal_prompts_and_signs(name: str) -> Non
     files = {"medquad": "medquad_short.jsonl", "mirage": "mirage_mcq.json", "medcalc": "medcalc_bench_v1_test.csv"}
     asked = [row.question for row in readers[name](ROOT / files[name]).asked]
     forms = {(wording.prompt, wording.marks) for wording in map(Wording.of, asked)}
-    duplicates = Duplicates()
-    duplicates.add(asked)
-    report = duplicates.report()
+    report = among(asked).report()
     print(f"\n{name}: exact {report.exact.rows}, near {report.near.rows}, conflicts {report.conflicts.rows}")
     assert report.exact.total == len(asked) - len(forms)

@@ -10,7 +10,7 @@ from typing import Any
 
 from medu1 import record
 from medu1.base import builtin, pretrained
-from medu1.dataset import DEMONSTRATIONS, path_of, read
+from medu1.dataset import DEMONSTRATIONS, read, shards
 from medu1.manifest import DatasetManifest, ModelManifest, TokenizerManifest
 from medu1.params import Base
 from medu1.stage import Output, Stage, fetch, produce
@@ -50,7 +50,7 @@ def base(tokenizer: str, dataset: str, base: str, code: str) -> str:
 
 def _tiny(vocabulary: TokenizerManifest, data: DatasetManifest, params: Base, code: str) -> Output:
     prepared = fetch(data.key, Workspace.from_environment())
-    demonstrations = path_of(prepared.folder, DEMONSTRATIONS)
+    demonstrations = shards(prepared.folder, DEMONSTRATIONS)
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
         questions = read(prepared.folder, DEMONSTRATIONS)
@@ -60,7 +60,7 @@ def _tiny(vocabulary: TokenizerManifest, data: DatasetManifest, params: Base, co
 
     inputs = {
         "tokenizer": vocabulary.digest,
-        "demonstrations": prepared.record.outputs[demonstrations.name].sha256,
+        "demonstrations": " ".join(prepared.record.outputs[shard.name].sha256 for shard in demonstrations),
     }
     return produce("base", params.model_dump(mode="json"), inputs, code, make)
 

@@ -4,19 +4,20 @@ A champion with the base's or the candidate's weights is not judged a second tim
 running again after a promotion changes nothing. `decide` hears of it from the evaluation's manifest.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from medu1 import dataset as questions_of
 from medu1 import record, result
 from medu1.code import SHAPING, versions
 from medu1.errors import Stop
-from medu1.evaluate import evaluation, logged, report, tabulation, verdicts
+from medu1.evaluate import evaluation, logged, report, sets, tabulation, verdicts
 from medu1.evaluate.decision import MET
 from medu1.evaluate.decision import decide as judge
-from medu1.evaluate.evaluation import Sets, Subject
+from medu1.evaluate.evaluation import Subject
+from medu1.evaluate.sets import Asked
 from medu1.evaluate.tabulation import Verdicts
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
 from medu1.params import Decide, Evaluate, Scoring
@@ -24,7 +25,6 @@ from medu1.question import Question
 from medu1.report import NAME, Decision, Judged, Report, Role
 from medu1.result import RunResult
 from medu1.stage import Output, Stage, fetch, produce, tracked
-from medu1.workspace import Workspace
 
 
 def evaluate(
@@ -36,8 +36,12 @@ def evaluate(
     champion_weights: str,
     champion_key: str,
     code: str,
+    page: str,
 ) -> str:
-    """The evaluation's manifest; raises Stop where there is nothing to judge on."""
+    """The evaluation's manifest, and its report for people at the path `page`.
+
+    Raises Stop where there is nothing to judge on.
+    """
     params, grading = Evaluate.parse(evaluate), Scoring.parse(scoring)
     data = DatasetManifest.model_validate_json(dataset)
     models = _models(base, candidate, champion_weights, champion_key)
@@ -48,6 +52,7 @@ def evaluate(
         code,
         lambda stage, folder: _evaluate(stage, folder, params, grading, data, models),
     )
+    shutil.copyfile(output.folder / report.NAME, page)  # also where the output was there before
     return EvaluationManifest(
         key=output.key,
         digest=record.digest({name: entry.sha256 for name, entry in output.record.outputs.items()}),
@@ -83,36 +88,24 @@ def _evaluate(
     data: DatasetManifest,
     models: Mapping[Role, ModelManifest],
 ) -> dict[str, Any]:
-    """Answer, tabulate, write, log."""
-    sets = _read(data, stage.workspace)
+    """Read, answer, tabulate, write, log."""
+    asked = sets.read(data, stage.workspace)
     bench = evaluation.bench(stage, params, scoring)
     answers: Verdicts = {
-        role: evaluation.judged(bench, Subject(role=role, weights=manifest.digest, key=manifest.key), sets)
+        role: evaluation.judged(bench, Subject(role=role, weights=manifest.digest, key=manifest.key), asked.sets)
         for role, manifest in models.items()
     }
-    found = _report(params, data, models, sets, answers)
+    found = _report(params, data, models, asked, answers)
     record.write_text(folder / NAME, found.model_dump_json(indent=1))
     verdicts.write(folder / verdicts.NAME, {role: [*own["test"], *own["ood"]] for role, own in answers.items()})
-    questions = {question.id: question for question in sets["test"]}
+    questions = {question.id: question for question in asked.sets["test"]}
     record.write_text(folder / report.NAME, report.render(found, answers, questions, params.completions_shown))
     _log(stage, folder, data, found, answers, questions, params)
     return {"questions": found.questions, "models": {role: manifest.digest for role, manifest in models.items()}}
 
 
-def _read(data: DatasetManifest, workspace: Workspace) -> Sets:
-    folder = fetch(data.key, workspace).folder
-    sets: Sets = {"test": questions_of.read(folder, "test"), "ood": questions_of.read(folder, "ood")}
-    if not sets["test"]:
-        raise Stop(
-            f"The dataset {data.key} has no test questions.",
-            "Models are judged on the test split only.",
-            "Raise prepare.test, or add a source that declares one.",
-        )
-    return sets
-
-
 def _report(
-    params: Evaluate, data: DatasetManifest, models: Mapping[Role, ModelManifest], sets: Sets, answers: Verdicts
+    params: Evaluate, data: DatasetManifest, models: Mapping[Role, ModelManifest], asked: Asked, answers: Verdicts
 ) -> Report:
     return Report(
         models=tuple(
@@ -120,7 +113,8 @@ def _report(
             for role, manifest in models.items()
         ),
         frozen=data.frozen,
-        questions={name: len(questions) for name, questions in sets.items()},
+        questions={name: len(questions) for name, questions in asked.sets.items()},
+        sets=asked.frozen,
         confidence=params.confidence,
         max_completion_tokens=params.max_completion_tokens,
         batch=params.batch,

@@ -4,6 +4,7 @@ A reward that a lone stop word can earn teaches a model to write it, and a gold 
 learnt. Where either happens more often than the parameters allow, training is refused and the rows are named.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,25 +22,30 @@ NAME = "audit.json"
 SHOWN = 5  # ids named in a refusal
 
 
-def run(audit: str, scoring: str, dataset: str, code: str) -> str:
-    """The step as the chain calls it: JSON in, JSON out."""
+def run(audit: str, scoring: str, dataset: str, code: str, page: str) -> str:
+    """The step as the chain calls it: JSON in, JSON out, and the report for people at the path `page`."""
     manifest = DatasetManifest.model_validate_json(dataset)
-    return audited(Audit.parse(audit), Scoring.parse(scoring), manifest, code).text()
+    return audited(Audit.parse(audit), Scoring.parse(scoring), manifest, code, Path(page)).text()
 
 
-def audited(params: Audit, scoring: Scoring, data: DatasetManifest, code: str) -> Manifest:
-    """The audit of a dataset's training questions. Raises Stop where training on them must be refused."""
+def audited(params: Audit, scoring: Scoring, data: DatasetManifest, code: str, page: Path) -> Manifest:
+    """The audit of a dataset's training questions, and its report for people at `page`.
+
+    Raises Stop where training on them must be refused.
+    """
     sections = {"audit": params.model_dump(mode="json"), "scoring": scoring.model_dump(mode="json")}
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
         report = battery(dataset.read(fetch(data.key, stage.workspace).folder, "train"), scoring)
         _log(stage, folder, report, params)
         if faults := refusals(report, params):
+            shutil.copyfile(folder / audit_page.NAME, page)
             raise refusal(faults)
         stage.note(f"{report.questions:,} golds accepted by their own grader; {_worst(report)}")
         return {"golds": report.questions}
 
     output = produce("audit", sections, {"dataset": data.digest}, code, make)
+    shutil.copyfile(output.folder / audit_page.NAME, page)  # also where the output was there before
     entries = {name: entry.sha256 for name, entry in output.record.outputs.items()}
     return Manifest(key=output.key, digest=record.digest(entries))
 

@@ -7,13 +7,13 @@ needs no model and can only find more.
 from pathlib import Path
 from typing import NamedTuple
 
-from medu1.params import Params
+from medu1.params import Params, Prepare
 from medu1.prepare import audit as gate
-from medu1.prepare import licence_gate
-from medu1.prepare.gates import gated
+from medu1.prepare import data_page, licence_gate
 from medu1.prepare.location import CACHE
 from medu1.prepare.rawdata import Digests
-from medu1.prepare.readings import demonstrations, generated, malformed, readings, refusal
+from medu1.prepare.report import begun
+from medu1.prepare.rows import sifting
 from medu1.prepare.selection import select
 from medu1.prepare.sources import parse
 from medu1.question import Question
@@ -30,23 +30,26 @@ class Checked(NamedTuple):
 
 
 def check(params: Params, data: Digests, home: Path) -> Checked:
-    """Audit the training questions and write the report below a home. Raises Stop where a row cannot be read."""
+    """Put the sources through the gates, audit the training questions, and write both reports below a home.
+
+    Raises Stop where a row cannot be read; the data report then names every such row.
+    """
     folder = home / FOLDER
-    report = audit(questions(params, data, folder / "raw", home / CACHE), params.scoring)
+    folder.mkdir(parents=True, exist_ok=True)
+    report = audit(questions(params.prepare, data, folder, home / CACHE), params.scoring)
     gate.write(report, params.audit, folder)
     return Checked(report, gate.refusals(report, params.audit))
 
 
-def questions(params: Params, data: Digests, into: Path, cache: Path) -> list[Question]:
-    """The training split, the cap included. Raises Stop naming malformed rows."""
-    sources = [parse(entry) for entry in params.prepare.sources]
-    licence_gate.require(sources, params.prepare.allowed, params.prepare.tables)
-    found = readings(params.prepare, sources, data, into, cache)
-    if rows := malformed(found):
-        read = sum(len(reading.asked) + len(reading.malformed) for reading in found.values())
-        raise refusal(rows, read, "A row that is left out would make another benchmark.")
-    passed = gated(found, sources, params.prepare, cache)
-    unmeasured = select(
-        passed.questions, demonstrations(found), params.prepare, lambda each: [0] * len(each), generated(found)
-    )
-    return [question for question in unmeasured.kept if question.split == "train"]
+def questions(params: Prepare, data: Digests, folder: Path, cache: Path) -> list[Question]:
+    """The training split, the cap included, and the data report below a folder. Raises Stop naming malformed rows."""
+    sources = [parse(entry) for entry in params.sources]
+    licence_gate.require(sources, params.allowed, params.tables)
+    with sifting.read(params, sources, data, folder / "rows", cache) as found:
+        report = begun(params, found, data)
+        if found.malformed:
+            _, page = data_page.write(report, folder)
+            raise sifting.refusal(found.malformed, report.read, f"{page} names every one.")
+        selection = select(found.ledger, found.spool, params, None, found.generated, lambda done, total: None)
+        data_page.write(report.after(selection, found), folder)
+        return list(found.training())

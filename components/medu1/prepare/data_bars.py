@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from medu1.drawing import svg
-from medu1.prepare.fates import Account, Fate
+from medu1.prepare.fates import Account
+from medu1.prepare.rows.fate import Fate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,17 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from medu1 import record
 from medu1.drawing import page
 from medu1.errors import Stop
 from medu1.prepare.data_bars import bars
-from medu1.prepare.fates import Accounts, Fate, accounts
+from medu1.prepare.fates import Accounts, accounts
 from medu1.prepare.labels.labels import CalculatorLabels, Disagreement, LabelReport
 from medu1.prepare.publication import Publication
 from medu1.prepare.repeats.duplicate_report import DuplicateReport, Found
 from medu1.prepare.report import PrepareReport, SourceRows
+from medu1.prepare.rows.fate import Fate
 from medu1.prepare.sources import parse, publication_of
 from medu1.question import Choice, Date, FreeText, Gold, Integer, Number, WeeksDays
 
+REPORT: Final = "report.json"
 NAME: Final = "data.html"
 TEMPLATE: Final = "data.html.jinja"
 SHOWN: Final = 200  # ids in a folded list
@@ -70,6 +73,14 @@ class Audited(NamedTuple):
         return self.labels.title or "no calculator of MedCalc-Bench"
 
 
+def write(report: PrepareReport, folder: Path) -> tuple[Path, Path]:
+    """The report for machines and for people, below a folder; where they lie."""
+    paths = folder / REPORT, folder / NAME
+    record.write_text(paths[0], report.model_dump_json(indent=1) + "\n")
+    record.write_text(paths[1], render(report))
+    return paths
+
+
 def render(report: PrepareReport) -> str:
     """The page."""
     environment = page.environment(Path(__file__).parent)
@@ -84,6 +95,7 @@ def render(report: PrepareReport) -> str:
         entries=[Entry(rows, publication(rows.entry)) for rows in report.sources],
         splits=SPLITS,
         placed=placed(report),
+        untested=untested(report),
         audited=audited,
         policies=POLICIES,
         actions=ACTIONS,
@@ -121,6 +133,15 @@ def placed(report: PrepareReport) -> list[Placed]:
         Placed(source, family, tuple(splits.get(split, {}).get(family, 0) for split in SPLITS))
         for source, splits in sorted(report.kept.items())
         for family in sorted({family for families in splits.values() for family in families})
+    ]
+
+
+def untested(report: PrepareReport) -> list[str]:
+    """Strata to train on that no test or out-of-distribution question judges, task and topic."""
+    return [
+        f"{stratum.family}, {stratum.topic or 'no topic'}"
+        for stratum in report.strata
+        if stratum.rows.get("train") and not (stratum.rows.get("test") or stratum.rows.get("ood"))
     ]
 
 

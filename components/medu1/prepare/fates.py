@@ -5,24 +5,10 @@ the sum of its fates, and the check is made over all sources, against the rows t
 """
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
 from medu1.prepare.report import PrepareReport
-
-
-class Fate(StrEnum):
-    """Where a row that makes a question ends, in the order of the gates."""
-
-    LABEL = "dropped for the label"
-    IDENTIFIED = "naming a person"
-    REPEATED = "asked again"
-    ASKED = "asked in another split"
-    CONTAMINATED = "contaminated"
-    TOO_LONG = "too long"
-    OVER_CAP = "over the cap"
-    KEPT = "kept"
-
+from medu1.prepare.rows.fate import Fate
 
 Counts = Mapping[str, int]  # source -> rows
 

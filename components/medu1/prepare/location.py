@@ -1,11 +1,13 @@
-"""Where a source lies: on this machine, in an object store (`s3://bucket/key`), or in a dataset repository of the
-Hugging Face hub (`hf://owner/name[@revision]/path`).
+"""Where a source lies: on this machine, below data/, in an object store (`s3://bucket/key`), or in a dataset repository
+of the Hugging Face hub (`hf://owner/name[@revision]/path`).
 
 Everything is a local file before anything reads it, so readers, digests and gates know paths only. What a run then
-depends on is the file's digest, not its address; a revision pins what the hub gives tomorrow.
+depends on is the file's digest, not its address; a revision pins what the hub gives tomorrow. A file below data/ is
+named relative to the checkout: a step finds it in the raw directory that it obtained, which need not be a checkout's.
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -13,6 +15,7 @@ from urllib.parse import unquote
 from medu1.errors import Stop
 from medu1.storage import download
 
+RAW = "data"  # the raw directory, of a checkout and wherever its bytes are obtained
 CACHE = Path("cache") / "sources"  # below a home: where remote files are kept
 HUB = re.compile(r"hf://(?P<repository>[^/@]+/[^/@]+)(?:@(?P<revision>[^/]+))?/(?P<path>.+)")
 OBJECT = re.compile(r"s3://[^/]+/.*[^/]")
@@ -28,8 +31,23 @@ def absolute(path: str) -> str:
     return path if is_remote(path) else str(Path(path).resolve())
 
 
-def fetched(url: str, cache: Path) -> Path:
-    """The local file. What is remote is kept below `cache`. Raises Stop that says why it cannot be had."""
+def located(path: str) -> str:
+    """A place as it travels to a step: a file below data/ by its path there, any other as `absolute` gives it."""
+    near = "" if is_remote(path) else os.path.relpath(path)
+    return near if inside(near) else absolute(path)
+
+
+def inside(place: str) -> str:
+    """The path below data/ of a place that `located` gives; "" of a place elsewhere."""
+    folder, _, path = place.partition("/")
+    return path if folder == RAW else ""
+
+
+def fetched(url: str, cache: Path, raw: Path = Path(RAW)) -> Path:
+    """The local file: below `raw` where it is raw data, below `cache` where it is remote. Raises Stop that says why it
+    cannot be had."""
+    if path := inside(url):
+        return raw / path
     if not is_remote(url):
         return Path(url)
     if OBJECT.fullmatch(url):

@@ -6,6 +6,7 @@ the seconds and the memory of importing transformers and torch; anything else is
 
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from jinja2.exceptions import TemplateError
@@ -17,25 +18,34 @@ from medu1.question import Question
 
 BATCH = 512  # prompts tokenized at once
 
+SAMPLE = [
+    {"role": role, "content": "."} for role in ("system", "user")
+]  # shows whether a template can be rendered here
+
 Render = Callable[[list[dict[str, str]]], str]
 Count = Callable[[list[str]], list[int]]
 
 
-def lengths(
-    folder: Path, questions: Sequence[Question], on_progress: Callable[[int, int], None] = lambda done, total: None
-) -> list[int]:
-    """Tokens of each question's prompt, in order. Raises Stop where the folder's tokenizer has no chat template."""
-    if not questions:
-        return []
-    render, count = _light(folder, questions[0]) or _transformers(folder)
-    found: list[int] = []
-    for start in range(0, len(questions), BATCH):
-        found += count([render(messages(question)) for question in questions[start : start + BATCH]])
-        on_progress(len(found), len(questions))
-    return found
+def prompt_lengths(folder: Path) -> Callable[[Sequence[Question]], list[int]]:
+    """What counts the tokens of each question's prompt, in order; the tokenizer is loaded when the first is counted.
+
+    It raises Stop where the folder's tokenizer has no chat template.
+    """
+
+    @cache
+    def loaded() -> tuple[Render, Count]:
+        return _light(folder) or _transformers(folder)
+
+    def lengths(questions: Sequence[Question]) -> list[int]:
+        render, count = loaded()
+        starts = range(0, len(questions), BATCH)
+        batches = ([render(messages(each)) for each in questions[start : start + BATCH]] for start in starts)
+        return [tokens for batch in batches for tokens in count(batch)]
+
+    return lengths
 
 
-def _light(folder: Path, sample: Question) -> tuple[Render, Count] | None:
+def _light(folder: Path) -> tuple[Render, Count] | None:
     """Without transformers; None where the files or the template need it."""
     template, file = _template(folder), folder / "tokenizer.json"
     if template is None or not file.exists():
@@ -48,7 +58,7 @@ def _light(folder: Path, sample: Question) -> tuple[Render, Count] | None:
     try:
         compiled = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
         marks = _marks(folder)
-        compiled.render(messages=messages(sample), add_generation_prompt=True, **marks)
+        compiled.render(messages=SAMPLE, add_generation_prompt=True, **marks)
     except TemplateError:
         return None
     return (

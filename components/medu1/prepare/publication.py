@@ -61,7 +61,7 @@ PUBLICATIONS: Final[Mapping[Published, Publication]] = {
     "mmlu-pro": _open("MMLU-Pro", "MIT", "Wang et al. 2024, arXiv 2406.01574"),
     "pubmedqa": _open("PubMedQA", "MIT", "Jin et al. 2019, arXiv 1909.06146"),
     "medxpertqa": _open("MedXpertQA", "MIT", "Zuo et al. 2025, arXiv 2501.18362"),
-    "medical-o1": _open("medical-o1-reasoning-SFT", "Apache-2.0", "Chen et al. 2024, arXiv 2412.18925"),
+    "medical-o1": _open("medical-o1", "Apache-2.0", "Chen et al. 2024, arXiv 2412.18925"),
     "healthbench": _open("HealthBench", "MIT", "Arora et al. 2025, arXiv 2505.08775"),
 }
 

@@ -2,8 +2,7 @@
 
 PLACE is a path, `s3://bucket/key` or `hf://owner/name[@revision]/path`. SPLIT says which of the publisher's splits the
 file is, since no file says it itself: train, validation, test or ood; or `drawn`, to have prepare split it by group.
-A benchmark's file without one is that benchmark's evaluation split, so nothing is trained on by oversight. What is read
-is checked for repeated ids, since an id names one question through training and evaluation.
+A benchmark's file without one is that benchmark's evaluation split, so nothing is trained on by oversight.
 """
 
 import difflib
@@ -31,7 +30,7 @@ from medu1.prepare.formats import (
     pubmedqa,
     table,
 )
-from medu1.prepare.formats.row import Asked, Malformed, Reading, Row, reading
+from medu1.prepare.formats.row import Asked, Row
 from medu1.prepare.location import CACHE, fetched
 from medu1.prepare.publication import PUBLICATIONS, RESTRICTED, Publication, Published
 from medu1.question import Question, Split
@@ -180,19 +179,6 @@ def columns_of(source: Source, tables: Tables) -> Columns:
     return tables[source.path]
 
 
-def read(
-    sources: Sequence[Source],
-    raw: Path,
-    calculators: Sequence[str],
-    tables: Tables = NO_TABLES,
-    cache: Path = CACHE,
-) -> dict[Source, Reading]:
-    """Every row of every source, the built-in ones always among them; a row with an earlier row's id is malformed."""
-    places: dict[str, str] = {}
-    every = dict.fromkeys([BUILTIN, *sources])
-    return {source: reading(_once(rows(source, raw, calculators, tables, cache), places)) for source in every}
-
-
 def rows(
     source: Source,
     raw: Path,
@@ -200,10 +186,10 @@ def rows(
     tables: Tables = NO_TABLES,
     cache: Path = CACHE,
 ) -> Iterator[Row]:
-    """The rows of one source, one at a time; `raw` is read for the built-in questions only."""
+    """The rows of one source, one at a time; `raw` holds the built-in questions and the files below data/."""
     if source.format == "builtin":
         return _chosen(builtin.questions(raw), calculators)
-    return _published(source, fetched(source.path, cache), tables)
+    return _published(source, fetched(source.path, cache, raw), tables)
 
 
 def _published(source: Source, path: Path, tables: Tables) -> Iterator[Row]:
@@ -234,20 +220,6 @@ def _published(source: Source, path: Path, tables: Tables) -> Iterator[Row]:
             return table.questions(path, columns_of(source, tables), source.split)
         case "builtin":
             raise AssertionError("builtin has no file")
-
-
-def _once(found: Iterator[Row], places: dict[str, str]) -> Iterator[Row]:
-    for row in found:
-        if isinstance(row, Malformed):
-            yield row
-            continue
-        place = f"{row.file}, {row.place}"
-        first = places.setdefault(row.question.id, place)
-        if first == place:
-            yield row
-        else:
-            reason = f"{row.question.id} is the id of {first} too"
-            yield Malformed(file=row.file, place=row.place, field="id", reason=reason)
 
 
 def _chosen(found: Iterator[Row], calculators: Sequence[str]) -> Iterator[Row]:

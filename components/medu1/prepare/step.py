@@ -4,6 +4,7 @@ One malformed row refuses the lot, after all of them are named: a benchmark with
 demonstrations are always built-in and never capped, so that the tiny base is the same whatever it is trained on later.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,49 +14,43 @@ from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, TokenizerManifest
 from medu1.params import Prepare
 from medu1.prepare import data_page, licence_gate
-from medu1.prepare.gates import gated
 from medu1.prepare.location import CACHE
-from medu1.prepare.prompt_length import lengths
+from medu1.prepare.prompt_length import prompt_lengths
 from medu1.prepare.rawdata import Digests
-from medu1.prepare.readings import Readings, demonstrations, generated, malformed, readings, refusal
-from medu1.prepare.report import PrepareReport, SourceRows
+from medu1.prepare.report import PrepareReport, begun
+from medu1.prepare.rows import sifting, writing
+from medu1.prepare.rows.sifting import Read, refusal
 from medu1.prepare.selection import Selection, select
 from medu1.prepare.sources import Source, parse
 from medu1.stage import Output, Stage, fetch, produce
 
-REPORT = "report.json"
 
-
-def run(prepare: str, data: str, tokenizer: str, code: str) -> str:
-    """The step as the chain calls it: JSON in, JSON out."""
+def run(prepare: str, data: str, tokenizer: str, code: str, page: str) -> str:
+    """The step as the chain calls it: JSON in, JSON out, and the report for people at the path `page`."""
     manifest = TokenizerManifest.model_validate_json(tokenizer)
-    return prepared(Prepare.parse(prepare), Digests.parse(data), manifest, code).text()
+    return prepared(Prepare.parse(prepare), Digests.parse(data), manifest, code, Path(page)).text()
 
 
-def prepared(params: Prepare, data: Digests, tokenizer: TokenizerManifest, code: str) -> DatasetManifest:
-    """The dataset of these parameters, raw bytes and tokenizer, made once. Raises Stop that names every bad row."""
+def prepared(params: Prepare, data: Digests, tokenizer: TokenizerManifest, code: str, page: Path) -> DatasetManifest:
+    """The dataset of these parameters, raw bytes and tokenizer, made once, and its report for people at `page`.
+
+    Raises Stop that names every bad row.
+    """
     sources = [parse(entry) for entry in params.sources]
     licence_gate.require(sources, params.allowed, params.tables)
     inputs = {"tokenizer": tokenizer.digest, "data": data.pin, **_files(sources, data)}
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
-        cache = stage.workspace.home / CACHE
-        found = readings(params, sources, data, folder / "raw", cache)
-        report = _report(params, sources, found, data)
-        _refuse_malformed(stage, folder, report)
-        vocabulary = fetch(tokenizer.key, stage.workspace).folder
-        gates = gated(found, sources, params, cache)
-        selection = select(
-            gates.questions,
-            demonstrations(found),
-            params,
-            lambda questions: lengths(vocabulary, questions, stage.progress),
-            generated(found),
-        )
-        told = report.of_gates(gates, params.labels).after(selection)
-        return _written(stage, folder, selection, told)
+        with sifting.read(params, sources, data, folder / "rows", stage.workspace.home / CACHE) as found:
+            report = begun(params, found, data)
+            _refuse_malformed(stage, folder, report, page)
+            lengths = prompt_lengths(fetch(tokenizer.key, stage.workspace).folder)
+            selection = select(found.ledger, found.spool, params, lengths, found.generated, stage.progress)
+            return _written(stage, folder, found, selection, report.after(selection, found))
 
-    return _manifest(produce("prepare", _identity(params, sources), inputs, code, make), data)
+    output = produce("prepare", _identity(params, sources), inputs, code, make)
+    shutil.copyfile(output.folder / data_page.NAME, page)  # also where the output was there before
+    return _manifest(output, data)
 
 
 def _files(sources: Sequence[Source], data: Digests) -> dict[str, str]:
@@ -72,7 +67,7 @@ def _files(sources: Sequence[Source], data: Digests) -> dict[str, str]:
 
 def _identity(params: Prepare, sources: Sequence[Source]) -> dict[str, Any]:
     """The parameters that change the result; where the bytes come from does not."""
-    named = params.model_dump(mode="json", exclude={"dvc_remote", "allowed"})
+    named = params.model_dump(mode="json", exclude={"repository", "revision", "dvc_remote", "allowed"})
     return {**named, "sources": [source.identity for source in sources], **_tables(params, sources)}
 
 
@@ -85,53 +80,44 @@ def _tables(params: Prepare, sources: Sequence[Source]) -> dict[str, Any]:
 def _manifest(output: Output, data: Digests) -> DatasetManifest:
     facts = output.record.facts
     return DatasetManifest(
-        key=output.key, digest=facts["digest"], frozen=facts["frozen"], rows=facts["rows"], data=data.identity()
+        key=output.key,
+        digest=facts["digest"],
+        frozen=facts["frozen"],
+        sets=facts["sets"],
+        rows=facts["rows"],
+        data=data.identity(),
     )
 
 
-def _report(params: Prepare, sources: Sequence[Source], found: Readings, data: Digests) -> PrepareReport:
-    return PrepareReport(
-        sources=tuple(
-            SourceRows(
-                entry=str(source),
-                digest=data.files[source.path] if source.path else data.pin,
-                read=len(found[source].asked) + len(found[source].malformed),
-                malformed=len(found[source].malformed),
-            )
-            for source in dict.fromkeys(sources)
-        ),
-        seed=params.seed,
-        max_prompt_tokens=params.max_prompt_tokens,
-        max_rows_per_source=params.max_rows_per_source,
-        malformed=malformed(found),
-    )
-
-
-def _refuse_malformed(stage: Stage, folder: Path, report: PrepareReport) -> None:
+def _refuse_malformed(stage: Stage, folder: Path, report: PrepareReport, page: Path) -> None:
     if not report.malformed:
         return
     _log_report(stage, folder, report)
-    raise refusal(report.malformed, report.read, f"{REPORT} of the run {stage.run} names every one.")
+    shutil.copyfile(folder / data_page.NAME, page)
+    raise refusal(report.malformed, report.read, f"{data_page.REPORT} of the run {stage.run} names every one.")
 
 
 def _log_report(stage: Stage, folder: Path, report: PrepareReport) -> None:
-    record.write_text(folder / REPORT, report.model_dump_json(indent=1) + "\n")
-    record.write_text(folder / data_page.NAME, data_page.render(report))
-    for name in (REPORT, data_page.NAME):
-        stage.tracking.artifact(stage.run, folder / name)
+    for path in data_page.write(report, folder):
+        stage.tracking.artifact(stage.run, path)
 
 
-def _written(stage: Stage, folder: Path, selection: Selection, report: PrepareReport) -> dict[str, Any]:
+def _written(stage: Stage, folder: Path, found: Read, selection: Selection, report: PrepareReport) -> dict[str, Any]:
     """Write the dataset, tell of it, and give the facts of its record."""
-    rows = {split: report.rows().get(split, 0) for split in dataset.SPLITS}
-    for split in dataset.SPLITS:
-        dataset.write(folder, split, (question for question in selection.kept if question.split == split))
-    dataset.write(folder, dataset.DEMONSTRATIONS, selection.demonstrations)
-    frozen = dataset.frozen_digest(question for question in selection.kept if question.split in ("test", "ood"))
-    digest = record.content_digest(folder)  # the report, which names paths, is not there yet
+    frozen = writing.write(folder, found.ledger, found.spool)
+    digest = record.content_digest(folder)  # what is told of it, and names paths, is not there yet
+    writing.write_left_out(folder, found.ledger, found.spool, selection)
+    stage.tracking.artifact(stage.run, folder / writing.LEFT_OUT)
     _log_report(stage, folder, report)
+    rows = {split: report.rows().get(split, 0) for split in dataset.SPLITS}
     _log(stage, digest, rows, report)
-    return {"digest": digest, "frozen": frozen, "rows": rows, "demonstrations": report.demonstrations}
+    return {
+        "digest": digest,
+        "frozen": frozen.whole(),
+        "sets": frozen.sets(),
+        "rows": rows,
+        "demonstrations": report.demonstrations,
+    }
 
 
 def _log(stage: Stage, digest: str, rows: Mapping[str, int], report: PrepareReport) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medu1 import record, result, stage
+from medu1.frozen import JUDGED
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
 from medu1.params import Registry
 from medu1.record import StepRecord
-from medu1.register.card import card
+from medu1.register.card import SETS, card
 from medu1.stage import Output, Stage
 from medu1.tracking import KEY, WEIGHTS
 
@@ -66,6 +67,7 @@ def _lineage(
         "medu1.base": f"{model.base}@{model.revision}" if model.revision else model.base,
         "medu1.data": questions.data,
         "medu1.frozen": verdicts.frozen,
+        SETS: json.dumps(questions.sets_of(*JUDGED), sort_keys=True),
         EVALUATION: verdicts.digest,
         "medu1.commit": trained.commit + ("-dirty" if trained.dirty else ""),
         "medu1.params": record.digest({step: found.params for step, found in made.items()}),

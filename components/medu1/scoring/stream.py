@@ -6,23 +6,20 @@ so an output is whole or is not there.
 """
 
 import os
-import signal
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import BinaryIO, Final, NamedTuple
 
 from medu1.errors import Stop
 from medu1.params import Rewards, Scoring
 from medu1.question import Frozen
 from medu1.scoring.rows import Fault, Questions, graded, read_questions
+from medu1.workers import pool
 
 CHUNK: Final = 1 << 20  # bytes of whole lines that one worker grades at a time
 SHOWN: Final = 100  # faults kept to be told one by one; all are counted
@@ -122,38 +119,19 @@ def _graded(task: Task, questions: Questions, parts: Iterator[Chunk]) -> Iterato
     if workers == 1 or task.completions.stat().st_size <= ALONE:
         yield from (grade(part, questions, task) for part in parts)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
-    try:
-        yield from _in_order(pool, parts, task, ahead=2 * workers)
-    except BrokenProcessPool:
-        raise Stop(
-            "A process that grades completions was killed.", "Most often memory ran out.", "Free memory and run again."
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with pool(workers, "grades completions") as processes:
+        yield from _in_order(processes, parts, task, ahead=2 * workers)
 
 
-def _in_order(pool: ProcessPoolExecutor, parts: Iterator[Chunk], task: Task, ahead: int) -> Iterator[Verdicts]:
+def _in_order(processes: ProcessPoolExecutor, parts: Iterator[Chunk], task: Task, ahead: int) -> Iterator[Verdicts]:
     """The chunks' verdicts in the chunks' order, with at most `ahead` chunks under way."""
     under_way: deque[Future[Verdicts]] = deque()
     for part in parts:
-        under_way.append(pool.submit(_work, part, task))
+        under_way.append(processes.submit(_work, part, task))
         if len(under_way) > ahead:
             yield under_way.popleft().result()
     while under_way:
         yield under_way.popleft().result()
-
-
-def _start_worker() -> None:
-    """The parent alone hears Ctrl-C; a worker whose parent is killed ends too, since no one will ever ask it again."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
 
 
 def _work(part: Chunk, task: Task) -> Verdicts:

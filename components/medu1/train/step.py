@@ -11,6 +11,7 @@ from medu1.manifest import DatasetManifest, Manifest, ModelManifest
 from medu1.params import Scoring, Train
 from medu1.question import Question
 from medu1.stage import Stage, fetch, produce
+from medu1.train.mixture import Plan, check_sources, planned
 
 SHOWN = 64  # rows of the completions table
 
@@ -37,9 +38,12 @@ def trained(
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
         questions = _questions(fetch(data.key, stage.workspace).folder, params)
         stage.note(f"GRPO on {len(questions):,} questions, {params.prompts_per_step} x {params.group_size} a step")
+        plan = planned(questions, params)
+        stage.note(plan.summary())
+        stage.metrics(plan.metrics())
         stage.tracking.dataset(stage.run, "train", data.digest, data.key, data.rows, "training")
         checkpoints = stage.workspace.home / "store" / "checkpoints" / identity
-        _train(stage, params, scoring, fetch(base.key, stage.workspace).folder, questions, folder, checkpoints)
+        _train(stage, params, scoring, fetch(base.key, stage.workspace).folder, plan, folder, checkpoints)
         return {"digest": record.content_digest(folder), "seed": params.seed}
 
     output = produce("train", sections, inputs, code, make)
@@ -51,7 +55,7 @@ def _train(
     params: Train,
     scoring: Scoring,
     base: Path,
-    questions: list[Question],
+    plan: Plan,
     folder: Path,
     checkpoints: Path,
 ) -> None:
@@ -62,16 +66,18 @@ def _train(
         stage.progress(min(step, params.steps), params.steps, reward)
         stage.metrics(metrics, step)
 
-    telemetry = train(base, questions, params, scoring, folder, checkpoints, on_step)
+    telemetry = train(base, plan, params, scoring, folder, checkpoints, on_step)
     stage.tracking.table(stage.run, "completions.json", telemetry.table(SHOWN))
 
 
 def _questions(folder: Path, params: Train) -> list[Question]:
-    questions = [each for each in prepared.read(folder, "train") if each.family in params.families]
+    held = prepared.read(folder, "train")
+    questions = [each for each in held if each.family in params.families]
     if not questions:
         raise Stop(
             f"No training question is of the families {', '.join(params.families)}.",
             "The sources hold none, or prepare left all of them out.",
             "Widen train.families or prepare.sources, and look at prepare's report.json.",
         )
+    check_sources(params.mixture.weights, held)
     return questions

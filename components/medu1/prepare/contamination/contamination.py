@@ -24,7 +24,7 @@ from medu1.params import Contamination
 from medu1.prepare.contamination.leaks import Kind, Leak
 from medu1.prepare.contamination.ngrams import Hashed, Hashes, Places, hashed, hashed_sets
 from medu1.prepare.contamination.postings import Owners, Postings
-from medu1.prepare.contamination.prose import Prose, asked, packed, telling_options
+from medu1.prepare.contamination.prose import Prose, Said, asked, folded_all, telling_options
 from medu1.prepare.split import group_of
 from medu1.question import Question
 
@@ -32,7 +32,7 @@ Mask = NDArray[np.bool_]
 Pair = tuple[int, int]  # a question of a batch, an evaluation question
 
 PORTION: Final = 1 << 18  # bytes hashed at a time: arrays that fit in a processor's cache
-TAKEN: Final = 1 << 10  # evaluation questions in memory at a time
+TAKEN: Final = 1 << 10  # questions folded at once
 
 
 DEFAULT_CONTAMINATION: Final = Contamination(ngram=13, min_share=0.25, boilerplate=10, min_options=3, min_words=0.5)
@@ -46,17 +46,56 @@ class Evaluated(NamedTuple):
     prose: bytes  # packed
 
 
+class Packed(NamedTuple):
+    """A question by what the search reads of it."""
+
+    id: str
+    source: str
+    group: str
+    prose: bytes  # as `prose.packed` gives it
+
+    @property
+    def head(self) -> bytes:
+        """Context and text."""
+        return self.prose[: _options_begin(self.prose)]
+
+
 class Batch(NamedTuple):
     """Some questions and their hashes."""
 
-    questions: Sequence[Question]
+    rows: Sequence[Question] | Sequence[Packed]
     asked: Hashed
     options: Hashes  # 0: none
 
     @classmethod
     def of(cls, questions: Sequence[Question], texts: Sequence[bytes]) -> "Batch":
         """The questions, whose `asked` is given."""
-        return cls(questions, hashed(texts), hashed_sets([question.options.values() for question in questions]))
+        if not any(question.options for question in questions):
+            return cls(questions, hashed(texts), np.zeros(len(questions), np.uint64))
+        options = [folded_all(list(question.options.values())) for question in questions]
+        return cls(questions, hashed(texts), hashed_sets(options))
+
+    @classmethod
+    def of_packed(cls, rows: Sequence[Packed], options: Hashes) -> "Batch":
+        """Packed questions, whose options' hashes are given."""
+        return cls(rows, hashed([row.head for row in rows]), options)
+
+    def packed(self) -> Iterator[Packed]:
+        """All of the questions."""
+        questions = [row for row in self.rows if isinstance(row, Question)]
+        said = iter(Said.all(questions))
+        for row in self.rows:
+            yield row if isinstance(row, Packed) else Packed(row.id, row.source, group_of(row), next(said).packed)
+
+    def prose(self, row: int) -> Prose:
+        """The words of one question."""
+        found = self.rows[row]
+        return Prose.parse(found.prose) if isinstance(found, Packed) else Prose.of(found)
+
+    def is_noted(self, row: int) -> bool:
+        """Whether one question has a context."""
+        found = self.rows[row]
+        return bool(found.prose.partition(b"\n")[0].strip() if isinstance(found, Packed) else found.context)
 
 
 class Candidates(NamedTuple):
@@ -84,52 +123,59 @@ class Index(NamedTuple):
     def of(cls, evaluation: Iterable[Question], limits: Contamination, generated: Collection[str] = ()) -> "Index":
         """From a stream. `generated` sources fill templates, their groups say what they share: none is held against
         itself."""
-        numbers = {source: number for number, source in enumerate(sorted(generated))}
-        made = _Making(limits, numbers)
-        stream = iter(evaluation)
-        while taken := list(islice(stream, TAKEN)):
-            for batch in portions(taken):
-                made.add(batch)
+        return cls.of_batches(portions(evaluation), limits, generated)
+
+    @classmethod
+    def of_batches(cls, batches: Iterable[Batch], limits: Contamination, generated: Collection[str] = ()) -> "Index":
+        """The same, from a stream of batches."""
+        made = _Making(limits, {source: number for number, source in enumerate(sorted(generated))})
+        for batch in batches:
+            made.add(batch)
         return made.index()
 
     def leaks(self, batch: Sequence[Question]) -> list[Leak]:
         """Every pair of a training question of the batch and an evaluation question it gives away, in order."""
-        return [leak for portion in portions(batch) for leak in self._leaks(portion)]
+        return [leak for portion in portions(batch) for _, leak in self.leaks_of(portion)]
 
-    def _leaks(self, batch: Batch) -> Iterator[Leak]:
+    def leaks_of(self, batch: Batch) -> Iterator[tuple[int, Leak]]:
+        """The same, of one batch, each after its question's place in it."""
         found: dict[Pair, tuple[float, Kind]] = {pair: (share, "options") for pair, share in self._by_options(batch)}
         found |= {pair: (share, "text") for pair, share in self._by_run(batch)}
         found |= dict.fromkeys(self._by_whole(batch), (1.0, "text"))
         for (row, owner), (share, kind) in sorted(found.items()):
-            question, evaluated = batch.questions[row], self.evaluated[owner]
-            yield Leak(
+            evaluated = self.evaluated[owner]
+            question = batch.rows[row]
+            leak = Leak(
                 id=question.id,
-                group=group_of(question),
+                group=question.group or question.id,
                 source=question.source,
                 evaluation=evaluated.id,
                 evaluation_source=evaluated.source,
                 share=share,
                 kind=kind,
             )
+            yield row, leak
 
     def _by_whole(self, batch: Batch) -> Iterator[Pair]:
         rows, owners = self.by_whole.find(batch.asked.wholes())
         mine, theirs = batch.options[rows], self.options[owners]
         alike = (mine == 0) | (theirs == 0) | (mine == theirs)
         for row, owner in self._foreign(batch, Candidates(rows[alike], owners[alike])):
-            if Prose.of(batch.questions[row]).is_same(self._prose(owner)):
+            if batch.prose(row).is_same(self._prose(owner)):
                 yield row, owner
 
     def _by_options(self, batch: Batch) -> Iterator[tuple[Pair, float]]:
+        if not batch.options.any():
+            return
         for row, owner in self._foreign(batch, Candidates(*self.by_options.find(batch.options))):
-            mine, theirs = Prose.of(batch.questions[row]), self._prose(owner)
+            mine, theirs = batch.prose(row), self._prose(owner)
             share = mine.share_of_words(theirs)
             if mine.options == theirs.options and share >= self.limits.min_words:
                 yield (row, owner), share
 
     def _by_run(self, batch: Batch) -> Iterator[tuple[Pair, float]]:
         for (row, owner), starts in self._runs_shared(batch).items():
-            mine = Prose.of(batch.questions[row])
+            mine = batch.prose(row)
             share = mine.share_of_runs(self._prose(owner), starts, self.limits.ngram)
             if share and share >= self.limits.min_share:
                 yield (row, owner), share
@@ -151,7 +197,7 @@ class Index(NamedTuple):
         _, which, counts = np.unique(codes, return_inverse=True, return_counts=True)
         shorter = np.minimum(batch.asked.counts()[pairs.rows], self.words[pairs.owners]) - self.limits.ngram + 1
         enough: Mask = counts[which] / shorter >= self.limits.min_share
-        noted = np.array([bool(batch.questions[row].context) for row in pairs.rows.tolist()], np.bool_)
+        noted = np.array([batch.is_noted(row) for row in pairs.rows.tolist()], np.bool_)
         enough |= noted & self.noted[pairs.owners]
         return enough & self._is_foreign(batch, pairs)
 
@@ -161,7 +207,7 @@ class Index(NamedTuple):
 
     def _is_foreign(self, batch: Batch, pairs: Candidates) -> Mask:
         """Which of the pairs are not of one generated source."""
-        mine = [self.generated.get(batch.questions[row].source, -2) for row in pairs.rows.tolist()]
+        mine = [self.generated.get(batch.rows[row].source, -2) for row in pairs.rows.tolist()]
         foreign: Mask = np.array(mine, np.int64) != self.sources[pairs.owners]
         return foreign
 
@@ -195,15 +241,15 @@ class _Making:
         self.words.append(batch.asked.counts())
         self.wholes.append(batch.asked.wholes())
         self.options.append(batch.options)
-        for question in batch.questions:
-            self._hold(question)
+        for row in batch.packed():
+            self._hold(row)
+        self.noted += map(batch.is_noted, range(len(batch.rows)))
 
-    def _hold(self, question: Question) -> None:
-        self.evaluated.append(Evaluated(question.id, question.source, packed(question)))
-        self.sources.append(self.generated.get(question.source, -1))
-        self.groups.append(self.numbers.setdefault(group_of(question), len(self.numbers)))
-        self.telling.append(telling_options(question) >= self.limits.min_options)
-        self.noted.append(bool(question.context))
+    def _hold(self, row: Packed) -> None:
+        self.evaluated.append(Evaluated(row.id, row.source, row.prose))
+        self.sources.append(self.generated.get(row.source, -1))
+        self.groups.append(self.numbers.setdefault(row.group, len(self.numbers)))
+        self.telling.append(telling_options(row.prose[_options_begin(row.prose) :]) >= self.limits.min_options)
 
     def index(self) -> Index:
         options, wholes = np.concatenate(self.options), np.concatenate(self.wholes)
@@ -222,9 +268,21 @@ class _Making:
         )
 
 
-def portions(questions: Sequence[Question]) -> Iterator[Batch]:
-    """The questions in order, about `PORTION` bytes of context and text at a time."""
-    texts = [asked(question) for question in questions]
+def _options_begin(prose: bytes) -> int:
+    """Where the lines of the context and the text end."""
+    end = prose.find(b"\n", prose.find(b"\n") + 1)
+    return end if end >= 0 else len(prose)
+
+
+def portions(questions: Iterable[Question]) -> Iterator[Batch]:
+    """The questions in order, at most `TAKEN` and about `PORTION` bytes of context and text at a time."""
+    stream = iter(questions)
+    while taken := list(islice(stream, TAKEN)):
+        yield from _portions(taken)
+
+
+def _portions(questions: Sequence[Question]) -> Iterator[Batch]:
+    texts = asked(questions)
     ends = np.cumsum([len(text) for text in texts])
     start = 0
     while start < len(texts):

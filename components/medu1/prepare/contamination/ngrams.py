@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from medu1.prepare.contamination.prose import FOLDING, SEPARATOR, folded
+from medu1.prepare.contamination.prose import FOLDING, SEPARATOR
 
 Hashes = NDArray[np.uint64]
 Places = NDArray[np.int64]
@@ -20,6 +20,7 @@ Places = NDArray[np.int64]
 BASE: Final = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
 INVERSE: Final = pow(BASE, -1, 1 << 64)
 MIXER: Final = np.uint64(0xBF58476D1CE4E5B9)  # of splitmix64
+TOGETHER: Final = 1 << 10  # sets hashed at once: arrays that fit in a processor's cache
 LEAST: Final = 1 << 19  # powers kept ready
 
 _IN_WORD: Final = np.frombuffer(FOLDING, np.uint8) != SEPARATOR
@@ -30,6 +31,7 @@ class Powers(NamedTuple):
 
     up: Hashes
     down: Hashes
+    scratch: Hashes  # [2, one more than the powers], written anew by every use
 
 
 class Spans(NamedTuple):
@@ -74,16 +76,23 @@ def hashed(texts: Sequence[bytes]) -> Hashed:
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts, ends = edges[::2], edges[1::2]
     powers = _powers(max(LEAST, 1 << len(joined).bit_length()))
-    sums = _running(joined * powers.up[: len(joined)])
+    values, sums = powers.scratch[:, : len(joined) + 1]
+    values, sums[0] = values[1:], 0
+    np.cumsum(np.multiply(joined, powers.up[: len(joined)], out=values), out=sums[1:])
     words = _mixed((sums[ends] - sums[starts]) * powers.down[starts])
     begins = 1 + np.cumsum([0, *(len(text) + 1 for text in texts)])
     return Hashed(_running(words * powers.up[: len(words)]), powers.down, np.searchsorted(starts, begins))
 
 
-def hashed_sets(sets: Sequence[Collection[str]]) -> Hashes:
-    """One a set of texts, whatever their order; 0 for the empty set."""
+def hashed_sets(sets: Sequence[Collection[bytes]]) -> Hashes:
+    """One a set of folded texts, whatever their order; 0 for the empty set."""
+    parts = [_hashed_sets(sets[start : start + TOGETHER]) for start in range(0, len(sets), TOGETHER)]
+    return np.concatenate(parts) if parts else np.empty(0, np.uint64)
+
+
+def _hashed_sets(sets: Sequence[Collection[bytes]]) -> Hashes:
     ends = np.cumsum([0, *map(len, sets)])
-    sums = _running(_mixed(hashed([folded(text) for text in chain.from_iterable(sets)]).wholes() + MIXER))
+    sums = _running(_mixed(hashed(list(chain.from_iterable(sets))).wholes() + MIXER))
     return _mixed(sums[ends[1:]] - sums[ends[:-1]])
 
 
@@ -105,4 +114,5 @@ def _mixed(values: Hashes) -> Hashes:
 def _powers(count: int) -> Powers:
     up, down = np.full((2, count), 1, np.uint64)
     up[1:], down[1:] = BASE, INVERSE
-    return Powers(np.cumprod(up, dtype=np.uint64), np.cumprod(down, dtype=np.uint64))
+    scratch = np.empty((2, count + 1), np.uint64)
+    return Powers(np.cumprod(up, dtype=np.uint64), np.cumprod(down, dtype=np.uint64), scratch)

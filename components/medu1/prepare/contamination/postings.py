@@ -40,9 +40,12 @@ class Postings(NamedTuple):
     @classmethod
     def _of_sorted(cls, hashes: Hashes, owners: Owners) -> "Postings":
         bits = max(SMALLEST, (SPARSENESS * len(hashes)).bit_length())
-        shift, table = np.uint64(64 - bits), np.zeros(1 << bits, np.bool_)
-        table[(hashes >> shift).view(np.int64)] = True
-        return cls(hashes, owners, np.packbits(table, bitorder="little"), shift)
+        shift, table = np.uint64(64 - bits), np.zeros(1 << (bits - 3), np.uint8)
+        places = (hashes >> shift).view(np.int64)  # sorted, as the hashes are
+        starts = np.flatnonzero(_changes(places >> 3)) if len(places) else places
+        ones = np.left_shift(1, places & 7).astype(np.uint8)
+        table[places[starts] >> 3] = np.bitwise_or.reduceat(ones, starts) if len(places) else ones
+        return cls(hashes, owners, table, shift)
 
     def find(self, asked: Hashes) -> Found:
         """Every owner of every hash."""

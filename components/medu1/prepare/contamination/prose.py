@@ -6,8 +6,8 @@ times faster, as UTF-8; a character of a script written without spaces is a word
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, compress, pairwise
 from typing import Final, NamedTuple
 
 from medu1.question import Question
@@ -15,6 +15,12 @@ from medu1.scoring.words import STOP_WORDS
 
 SEPARATOR: Final = 32  # what every ASCII character that is in no word becomes
 FOLDING: Final = bytes(code if code > 127 or chr(code).isalnum() else SEPARATOR for code in range(256))
+
+TOGETHER: Final = 1 << 10  # questions folded at once: texts that fit in a processor's cache
+
+_END: Final = "\x1e"  # stands between texts that are folded together
+_ENDED: Final = _END.encode()
+_FOLDING_TOGETHER: Final = FOLDING[: ord(_END)] + _ENDED + FOLDING[ord(_END) + 1 :]
 
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")  # kana and Han
@@ -38,26 +44,82 @@ def folded(text: str) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
+def folded_all(texts: Sequence[str]) -> list[bytes]:
+    """Each text folded: those of ASCII all together, which is twice as fast."""
+    plain = [text if text.isascii() else "" for text in texts]
+    block = "".join(plain).lower().encode()
+    together = [block[start:end] for start, end in pairwise(accumulate(map(len, plain), initial=0))]
+    return [part or folded(text) for part, text in zip(together, texts, strict=True)]
+
+
 def words(text: str) -> list[bytes]:
     """The words in order."""
     return folded(text).translate(FOLDING).split()
 
 
-def asked(question: Question) -> bytes:
-    """Context and text, folded."""
-    return folded(f"{question.context}\n{question.text}" if question.context else question.text)
+def asked(questions: Sequence[Question]) -> list[bytes]:
+    """Context and text of each, folded."""
+    return folded_all([f"{each.context}\n{each.text}" if each.context else each.text for each in questions])
+
+
+class Said(NamedTuple):
+    """What a question says, folded once for whoever compares."""
+
+    context: bytes  # words, a space between them
+    text: bytes
+    options: list[bytes]  # in the order of their letters
+
+    @classmethod
+    def of(cls, question: Question) -> "Said":
+        """The question's words."""
+        return cls.all([question])[0]
+
+    @classmethod
+    def all(cls, questions: Sequence[Question]) -> list["Said"]:
+        """Of many questions at once, which is several times faster."""
+        some = (questions[start : start + TOGETHER] for start in range(0, len(questions), TOGETHER))
+        return [said for portion in some for said in cls._together(portion)]
+
+    @classmethod
+    def _together(cls, questions: Sequence[Question]) -> Iterator["Said"]:
+        told = iter(spaced([part for question in questions for part in _parts(question)]))
+        for question in questions:
+            yield cls(next(told), next(told), [next(told) for _ in question.options])
+
+    @property
+    def packed(self) -> bytes:
+        """Context, text and the options in order, a line each: one value for a question, since an index holds
+        thousands."""
+        return b"\n".join([self.context, self.text, *sorted(self.options)])
+
+
+def _parts(question: Question) -> list[str]:
+    return [question.context, question.text, *(option for _, option in sorted(question.options.items()))]
+
+
+def spaced(texts: Sequence[str]) -> list[bytes]:
+    """The words of each text, a space between them: of ASCII texts all together, of others one by one."""
+    plain = [text.isascii() and _END not in text for text in texts]
+    block = _END.join(compress(texts, plain)).lower().encode()
+    block = block.translate(_FOLDING_TOGETHER)
+    while b"  " in block:
+        block = block.replace(b"  ", b" ")
+    together = iter(block.split(_ENDED))
+    return [
+        next(together).strip() if is_plain else b" ".join(words(text))
+        for text, is_plain in zip(texts, plain, strict=True)
+    ]
 
 
 def packed(question: Question) -> bytes:
-    """Context, text and the options in order, a line each: one value for a question, since an index holds thousands."""
-    prose = (folded(part).translate(FOLDING) for part in (question.context, question.text))
-    return b"\n".join([*prose, *sorted(b" ".join(words(option)) for option in question.options.values())])
+    """A question's words in one value."""
+    return Said.of(question).packed
 
 
-def telling_options(question: Question) -> int:
-    """How many different options say something: not yes, no, all of the above, a letter or a number."""
-    options = {b" ".join(words(option)) for option in question.options.values()}
-    return sum(not _says_nothing(option) for option in options)
+def telling_options(options: bytes) -> int:
+    """How many different options, a packed line each, say something: not yes, no, all of the above, a letter or a
+    number."""
+    return sum(not _says_nothing(option) for option in set(options.split(b"\n")))
 
 
 class Prose(NamedTuple):
@@ -70,7 +132,8 @@ class Prose(NamedTuple):
     @classmethod
     def of(cls, question: Question) -> "Prose":
         """The words of a question."""
-        return cls.parse(packed(question))
+        options = sorted(b" ".join(words(option)) for option in question.options.values())
+        return cls(words(question.context), words(question.text), options)
 
     @classmethod
     def parse(cls, packed: bytes) -> "Prose":
@@ -97,11 +160,8 @@ class Prose(NamedTuple):
         runs = min(len(mine), len(theirs)) - length + 1
         if runs < 1:
             return 0.0
-        last, places = len(mine) - length, _places(theirs)
-        found = 0
-        for start in starts:
-            run = mine[start : start + length]
-            found += start <= last and any(run == theirs[place : place + length] for place in places[run[0]])
+        known = {tuple(theirs[start : start + length]) for start in range(len(theirs) - length + 1)}
+        found = sum(tuple(mine[start : start + length]) in known for start in starts)
         return min(1.0, found / runs)
 
     def share_of_words(self, other: "Prose") -> float:
@@ -109,13 +169,6 @@ class Prose(NamedTuple):
         mine, theirs = set(self.asked) - _OF_ANY_QUESTION, set(other.asked) - _OF_ANY_QUESTION
         fewer = min(len(mine), len(theirs))
         return len(mine & theirs) / fewer if fewer else float(mine == theirs)
-
-
-def _places(of: Sequence[bytes]) -> defaultdict[bytes, list[int]]:
-    places = defaultdict[bytes, list[int]](list)
-    for place, word in enumerate(of):
-        places[word].append(place)
-    return places
 
 
 def _says_nothing(option: bytes) -> bool:

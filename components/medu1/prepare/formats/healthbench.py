@@ -2,7 +2,8 @@
 
 The last message is the question and those before it its context. No rule grades a rubric, so the gold is a free text,
 what the positive criteria ask for, heaviest first: similarity to it can be reported, but a right answer cannot be told
-from a wrong one, and `sources` admits these questions to evaluation only.
+from a wrong one, and `sources` admits these questions to evaluation only. The whole rubric goes along as it was
+published, for a judge that can read it.
 """
 
 from collections.abc import Iterator
@@ -12,18 +13,11 @@ from typing import NamedTuple
 from medu1.prepare.formats.records import records
 from medu1.prepare.formats.row import Fields, Row, WrongField, judged
 from medu1.prepare.publication import PUBLICATIONS
-from medu1.question import FreeText, Question, Split
+from medu1.question import Criterion, FreeText, Question, Split
 
 COLUMNS = ("prompt_id", "prompt", "rubrics", "example_tags")
 SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "System"}
 THEME = "theme:"
-
-
-class Criterion(NamedTuple):
-    """One thing an answer is judged by."""
-
-    text: str
-    points: float  # gained where it is met; negative: lost
 
 
 class Message(NamedTuple):
@@ -43,7 +37,8 @@ def _question(row: object, split: Split | None) -> Question:
     *before, last = conversation(fields)
     if last.role != "user":
         raise WrongField("prompt", f"ends with the {last.role}, not with the user's question")
-    wanted = sorted((one for one in rubric(fields) if one.points > 0), key=lambda one: -one.points)
+    criteria = rubric(fields)
+    wanted = sorted((one for one in criteria if one.points > 0), key=lambda one: -one.points)
     if not wanted:
         raise WrongField("rubrics", "has no criterion that gains points")
     return Question(
@@ -55,6 +50,7 @@ def _question(row: object, split: Split | None) -> Question:
         licence=PUBLICATIONS["healthbench"].licence,
         split=split,
         topic=_theme(fields),
+        rubric=criteria,
     )
 
 
@@ -66,9 +62,10 @@ def conversation(fields: Fields) -> list[Message]:
     return messages
 
 
-def rubric(fields: Fields) -> list[Criterion]:
-    """Every criterion, at least one."""
-    return [Criterion(each.text("criterion"), each.number("points")) for each in _items(fields, "rubrics")]
+def rubric(fields: Fields) -> tuple[Criterion, ...]:
+    """Every criterion in the published order, at least one."""
+    items = _items(fields, "rubrics")
+    return tuple(Criterion(text=each.text("criterion"), points=each.number("points")) for each in items)
 
 
 def _items(fields: Fields, name: str) -> list[Fields]:

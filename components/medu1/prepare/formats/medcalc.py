@@ -2,7 +2,7 @@
 
 Versions 1.0, 1.2 and Verified have the same columns. Row Number begins anew in each version and each of its files, so
 an id holds the version and the split. The gold is typed by the column Output Type, but for gestational age, which says
-`integer` (1.0) or `date` (Verified) there and writes a tuple of weeks and days: the answer's own form tells it.
+`integer` (1.0) or `date` (later ones) there and writes a tuple of weeks and days: the answer's own form tells it.
 Template notes are numbered within their calculator: the same Note ID stands on different notes and the same note under
 different ids, so the group is the note itself.
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medu1.prepare.formats import options
 from medu1.prepare.formats.records import records
-from medu1.prepare.formats.row import Fields, Row, WrongField, judged
+from medu1.prepare.formats.row import Fields, Row, WrongField, judged, parsed
 from medu1.prepare.formats.text import group_by_wording
 from medu1.prepare.publication import PUBLICATIONS
 from medu1.question import Question, Split
@@ -28,7 +28,7 @@ def questions(path: Path, split: Split | None) -> Iterator[Row]:
 def _first(path: Path) -> int:
     """What option A is called in this file."""
     for _, row in records(path, ("cop",)):
-        match row:
+        match parsed(row):
             case {"cop": 0 | "0"}:
                 return 0
             case {"cop": 4 | "4"}:

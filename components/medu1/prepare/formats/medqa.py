@@ -1,7 +1,10 @@
-"""MedQA's US questions as JSON Lines, with four or five options: question, options, answer_idx, answer, meta_info.
+"""MedQA's US questions, with four or five options: question, options, answer_idx, answer, meta_info.
 
-Rows have no id: a question is named by its file and its number there. The answer stands twice, as a letter and in
-words; a row where the two differ is malformed, since one of them would be the wrong gold.
+The authors' JSON Lines (`US/test.jsonl`, `US/4_options/phrases_no_exclude_test.jsonl`) write options as a mapping of
+letters, the Parquet of bigbio/med_qa as pairs of key and value. Rows have no id: a question is named by its file and
+its number there. The hub calls the Parquet of every split `0000`, so there the split is part of the name. The answer
+stands twice, as a letter and in words; a row where the two differ is malformed, since one of them would be the wrong
+gold.
 """
 
 from collections.abc import Iterator
@@ -20,7 +23,11 @@ COLUMNS = ("question", "options", "answer", "answer_idx", "meta_info")
 
 def questions(path: Path, split: Split | None) -> Iterator[Row]:
     """Every row of one file, all of one split."""
-    return judged(path, numbered(path, COLUMNS), lambda row: _question(path.stem, *row, split))
+    return judged(path, numbered(path, COLUMNS), lambda row: _question(_name(path, split), *row, split))
+
+
+def _name(path: Path, split: Split | None) -> str:
+    return f"{split}/{path.stem}" if split and path.suffix.lower() == ".parquet" else path.stem
 
 
 def _question(file: str, number: int, row: object, split: Split | None) -> Question:

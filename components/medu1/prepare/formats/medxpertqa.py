@@ -14,19 +14,19 @@ from medu1.prepare.formats.text import group_by_wording
 from medu1.prepare.publication import PUBLICATIONS
 from medu1.question import Question, Split
 
-REPEATED = "Answer Choices:"
+REPEATED, IMAGES = "Answer Choices:", "images"
 COLUMNS = ("id", "question", "options", "label", "medical_task", "body_system")
 
 
 def questions(path: Path, split: Split | None) -> Iterator[Row]:
     """Every row of one file, all of one split."""
-    return judged(path, records(path, COLUMNS), lambda row: _question(row, split))
+    return judged(path, records(path, COLUMNS, also=(IMAGES,)), lambda row: _question(row, split))
 
 
 def _question(row: object, split: Split | None) -> Question:
     fields = Fields(row)
-    if fields.row.get("images"):
-        raise WrongField("images", "is not empty: only the subset Text can be asked in words")
+    if fields.row.get(IMAGES):
+        raise WrongField(IMAGES, "is not empty: only the subset Text can be asked in words")
     text, choices = _stem(fields), options.mapped(fields, "options", padded=True)
     name = fields.label("id")
     return Question(

@@ -1,6 +1,8 @@
-"""MMLU's CSV files, one a subject and without a header: question, four options, the right letter.
+"""MMLU, as the authors' CSV files, one a subject and without a header, or the hub's Parquet.
 
-The subject is the file's name (`anatomy_test.csv`), which also names the questions, since rows have no id.
+CSV: question, four options, the right letter; the subject is the file's name (`anatomy_test.csv`), which also names the
+questions, since rows have no id. Parquet: question, subject, choices, and the right option's place from 0; the hub
+calls the files of all subjects alike, so there the subject names the questions too.
 """
 
 import csv
@@ -9,17 +11,21 @@ from pathlib import Path
 
 from medu1.errors import Stop
 from medu1.prepare.formats import options
+from medu1.prepare.formats.records import numbered
 from medu1.prepare.formats.row import Fields, Row, WrongField, judged
 from medu1.prepare.formats.text import group_by_wording, opened
 from medu1.prepare.publication import PUBLICATIONS
-from medu1.question import Question, Split
+from medu1.question import Choice, Question, Split
 
-COLUMNS = ("question", "A", "B", "C", "D", "answer")
+COLUMNS = ("question", "A", "B", "C", "D", "answer")  # of the CSV
+NAMES = ("question", "subject", "choices", "answer")  # of the Parquet
 
 
 def questions(path: Path, split: Split | None) -> Iterator[Row]:
-    """Every row of one subject's file."""
-    return judged(path, _rows(path), lambda row: _question(path.stem, *row, split))
+    """Every row of one file."""
+    if path.suffix.lower() == ".parquet":
+        return judged(path, numbered(path, NAMES), lambda row: _of_hub(path.stem, *row, split))
+    return judged(path, _rows(path), lambda row: _of_authors(path.stem, *row, split))
 
 
 def _rows(path: Path) -> Iterator[tuple[str, tuple[int, Sequence[str]]]]:
@@ -37,19 +43,33 @@ def _rows(path: Path) -> Iterator[tuple[str, tuple[int, Sequence[str]]]]:
             ) from None
 
 
-def _question(file: str, number: int, row: Sequence[str], split: Split | None) -> Question:
+def _of_authors(file: str, number: int, row: Sequence[str], split: Split | None) -> Question:
     if len(row) != len(COLUMNS):
         raise WrongField("(row)", f"has {len(row)} fields, not {len(COLUMNS)}: {', '.join(COLUMNS)}")
     fields = Fields(dict(zip(COLUMNS, row, strict=True)))
-    text = fields.text("question")
     choices = {letter: fields.text(letter) for letter in "ABCD"}
     subject = file.removesuffix("_test").removesuffix("_val").removesuffix("_dev")
+    gold = options.letter(fields, "answer", choices)
+    return _question(f"mmlu/{file}/{number}", subject, fields.text("question"), choices, gold, split)
+
+
+def _of_hub(file: str, number: int, row: object, split: Split | None) -> Question:
+    fields = Fields(row)
+    choices = options.lettered(fields.texts("choices"), "choices")
+    subject = fields.text("subject")
+    gold = options.place(fields, "answer", choices, first=0)
+    return _question(f"mmlu/{subject}/{file}/{number}", subject, fields.text("question"), choices, gold, split)
+
+
+def _question(
+    name: str, subject: str, text: str, choices: dict[str, str], gold: Choice, split: Split | None
+) -> Question:
     return Question(
-        id=f"mmlu/{file}/{number}",
+        id=name,
         source="mmlu",
         text=text,
         options=choices,
-        gold=options.letter(fields, "answer", choices),
+        gold=gold,
         licence=PUBLICATIONS["mmlu"].licence,
         group=group_by_wording("mmlu", text, split),
         split=split,

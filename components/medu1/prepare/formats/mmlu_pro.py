@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medu1.prepare.formats import options
 from medu1.prepare.formats.records import Records, records
-from medu1.prepare.formats.row import Fields, Row, judged
+from medu1.prepare.formats.row import Fields, Row, judged, parsed
 from medu1.prepare.formats.text import group_by_wording
 from medu1.prepare.publication import PUBLICATIONS
 from medu1.question import Question, Split
@@ -25,7 +25,7 @@ def questions(path: Path, split: Split | None) -> Iterator[Row]:
 
 def _health(rows: Records) -> Records:
     for place, row in rows:
-        match row:
+        match parsed(row):
             case {"category": str(category)} if category != CATEGORY:
                 continue
         yield place, row

@@ -1,4 +1,4 @@
-"""A choice question's options by letter, however its publisher writes them: a mapping, a list, or a column each."""
+"""A choice question's options by letter, however its publisher writes them: mapping, pairs, list, or a column each."""
 
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
@@ -10,8 +10,11 @@ LETTERS = frozenset(ascii_uppercase)
 
 
 def mapped(fields: Fields, name: str, padded: bool = False) -> dict[str, str]:
-    """From a mapping of letters to texts. Padded: trailing nulls are no options (a Parquet row has every letter)."""
-    options = fields.row.get(name)
+    """From a mapping of letters to texts, or pairs of a letter and a text.
+
+    Padded: trailing nulls are no options (a Parquet row has every letter).
+    """
+    options = _joined(fields.row.get(name))
     if padded and isinstance(options, Mapping):
         options = _unpadded(options)
     if not isinstance(options, Mapping) or len(options) < 2:
@@ -23,6 +26,18 @@ def mapped(fields: Fields, name: str, padded: bool = False) -> dict[str, str]:
         return {letter: texts.label(letter) for letter in sorted(options)}
     except WrongField as error:
         raise WrongField(f"{name}.{error.field}", error.reason) from None
+
+
+def _joined(options: object) -> object:
+    """Pairs `{"key": letter, "value": text}` as the mapping they make; anything else, and a letter twice, as it is."""
+    if not isinstance(options, list):
+        return options
+    pairs = {
+        pair["key"]: pair.get("value")
+        for pair in options
+        if isinstance(pair, Mapping) and isinstance(pair.get("key"), str)
+    }
+    return pairs if len(pairs) == len(options) else options
 
 
 def _unpadded(options: Mapping[str, object]) -> dict[str, object]:

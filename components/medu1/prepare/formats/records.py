@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medu1.errors import Stop
-from medu1.prepare.formats.row import WrongField
+from medu1.prepare.formats.row import Line, WrongField
 from medu1.prepare.formats.text import numbered_lines, opened
 
 if TYPE_CHECKING:
@@ -45,18 +45,8 @@ def numbered(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[in
     return ((place, (number, row)) for number, (place, row) in enumerate(records(path, columns), start=1))
 
 
-def parsed(text: str) -> object:
-    """A JSON value, or the WrongField that says why it is none."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        return WrongField("(line)", f"is not JSON: column {error.colno}: {error.msg}")
-    except (ValueError, RecursionError) as error:
-        return WrongField("(line)", f"is not JSON: {error}")
-
-
 def _lines(path: Path) -> Records:
-    return ((place, parsed(line)) for place, line in numbered_lines(path))
+    return ((place, Line(line)) for place, line in numbered_lines(path))
 
 
 def _begins_a_list(path: Path) -> bool:

@@ -4,12 +4,15 @@ Readers go on past a malformed row, so that one run tells of all of them; who as
 Rows are judged one at a time, so that a file of any length is read in the memory of one row.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count, islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from medu1.question import Frozen, Question
 
@@ -54,11 +57,37 @@ class WrongField(Exception):
         super().__init__(f"{field}: {reason}")
 
 
+class Line(NamedTuple):
+    """A line of JSON, parsed when its row is taken: a process passes over the rows of the others."""
+
+    text: str
+
+
+def parsed(row: object) -> object:
+    """A row as its file holds it; of a line that is no JSON, the WrongField that says why."""
+    if not isinstance(row, Line):
+        return row
+    try:
+        return from_json(row.text)
+    except ValueError:  # what the fast parser does not take, the standard library's may, and it says why not
+        return _parsed_slowly(row.text)
+
+
+def _parsed_slowly(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        return WrongField("(line)", f"is not JSON: column {error.colno}: {error.msg}")
+    except (ValueError, RecursionError) as error:
+        return WrongField("(line)", f"is not JSON: {error}")
+
+
 class Fields:
     """The fields of one row, taken out by name and kind. Every method raises WrongField."""
 
     def __init__(self, row: object) -> None:
         """A row that could not even be taken apart arrives as the WrongField that says why."""
+        row = parsed(row)
         if isinstance(row, WrongField):
             raise row
         if not isinstance(row, Mapping):
@@ -68,13 +97,11 @@ class Fields:
     def text(self, name: str) -> str:
         """A text that is not blank, without the space around it."""
         value = self.row.get(name)
+        if isinstance(value, str) and (text := value.strip()):
+            return text
         if value is None:
             raise WrongField(name, "is missing")
-        if not isinstance(value, str):
-            raise WrongField(name, f"is {type(value).__name__}, not text")
-        if not value.strip():
-            raise WrongField(name, "is empty")
-        return value.strip()
+        raise WrongField(name, "is empty" if isinstance(value, str) else f"is {type(value).__name__}, not text")
 
     def optional(self, name: str) -> str:
         """A text without the space around it; "" where the field is absent, null or blank."""
@@ -116,15 +143,39 @@ class Fields:
         return [items.text(place) for place in items.row]
 
 
-def judged(path: Path, rows: Iterable[tuple[str, T]], make: Callable[[T], Question]) -> Iterator[Row]:
-    """A question from each (place, row), or why it is none."""
-    for place, row in rows:
+class Judged(Iterator[Row], Generic[T]):
+    """A question from each (place, row) of a file, or why it is none."""
+
+    def __init__(self, path: Path, rows: Iterable[tuple[str, T]], make: Callable[[T], Question]) -> None:
+        self._name, self._rows, self._make = path.name, iter(rows), make
+
+    def __next__(self) -> Row:
+        return self._judge(*next(self._rows))
+
+    def blocks(self, size: int, number: int, of: int) -> Iterator[tuple[int, list[Row]]]:
+        """Every `of`-th block of `size` rows, from block `number` on, after its own number; the rest is not judged."""
+        for block in count():
+            taken = list(islice(self._rows, size))
+            if not taken:
+                return
+            if block % of == number:
+                yield block, [self._judge(place, row) for place, row in taken]
+
+    def _judge(self, place: str, row: T) -> Row:
         try:
-            yield Asked(make(row), path.name, place)
+            return Asked(self._make(row), self._name, place)
         except WrongField as error:
-            yield _malformed(path, place, error.field, error.reason)
+            return self._malformed(place, error.field, error.reason)
         except ValidationError as error:
-            yield _malformed(path, place, *_first(error))
+            return self._malformed(place, *_first(error))
+
+    def _malformed(self, place: str, field: str, reason: str) -> Malformed:
+        return Malformed(file=self._name, place=place, field=field, reason=reason)
+
+
+def judged(path: Path, rows: Iterable[tuple[str, T]], make: Callable[[T], Question]) -> Judged[T]:
+    """A question from each (place, row), or why it is none."""
+    return Judged(path, rows, make)
 
 
 def reading(rows: Iterable[Row]) -> Reading:
@@ -137,10 +188,6 @@ def reading(rows: Iterable[Row]) -> Reading:
             case Malformed():
                 found.malformed.append(row)
     return found
-
-
-def _malformed(path: Path, place: str, field: str, reason: str) -> Malformed:
-    return Malformed(file=path.name, place=place, field=field, reason=reason)
 
 
 def _first(error: ValidationError) -> tuple[str, str]:

@@ -39,6 +39,7 @@ def _question(columns: Columns, number: int, row: object, split: Split | None) -
         group=f"{columns.source}/{group}" if group else "",
         split=split or _split(fields, columns.split),
         topic=_optional(fields, columns.topic),
+        difficulty=fields.number(columns.difficulty) if _is_given(fields, columns.difficulty) else None,
     )
 
 
@@ -144,4 +145,6 @@ def _aliases(fields: Fields, name: str) -> tuple[str, ...]:
 
 
 def _is_given(fields: Fields, name: str) -> bool:
-    return bool(name) and fields.row.get(name) not in (None, "")
+    """Neither null, nor blank, nor the NaN that a data frame writes for an empty cell."""
+    value = fields.row.get(name) if name else None
+    return value is not None and value == value and bool(str(value).strip())

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from medu1.prepare.health import person
+from medu1.prepare.health.glance import Glance
 from medu1.prepare.health.person import cased, names
 
 
@@ -220,6 +222,7 @@ _PATTERNS: Final = (
     _pattern(Kind.IP, r"(?<![\w:])(?P<it>(?i:[0-9a-f]{1,4}:){7}(?i:[0-9a-f]{1,4}))(?![\w:])", ":", 3),
 )
 
+GLANCE: Final = Glance([*person.PATTERNS, *(pattern.regex for pattern in _PATTERNS)])
 
 WINDOW: Final = 4096  # characters searched at once: what calls for a pattern calls for it only nearby
 OVERLAP: Final = 512  # longer than any identifier and what stands around it

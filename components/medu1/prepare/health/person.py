@@ -129,6 +129,9 @@ _EPONYM: Final = re.compile(
 )
 
 
+PATTERNS: Final = tuple(cue.regex for cue in _CUES)
+
+
 def names(text: str) -> Iterator[tuple[int, int]]:
     """Where names stand; a span may be found twice."""
     lower = text.lower()

@@ -7,7 +7,7 @@ whose gold holds an identifier is dropped where the others are redacted.
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from pydantic import Field
 
 from medu1.params import PhiPolicy
-from medu1.prepare.health.identifiers import Exempt, Kind, Span, identifiers
+from medu1.prepare.health.identifiers import GLANCE, Exempt, Kind, Span, identifiers
 from medu1.question import Choice, Date, FreeText, Frozen, Question
 
 SHOWN: Final = 20  # ids listed of a kind
@@ -43,6 +43,19 @@ class PhiReport(Frozen):
     flagged: dict[str, int] = Field(default_factory=dict)  # source -> rows with any
     redacted: dict[str, int] = Field(default_factory=dict)  # source -> rows
     dropped: dict[str, int] = Field(default_factory=dict)  # source -> rows
+
+    def __add__(self, other: "PhiReport") -> "PhiReport":
+        """Of the rows of both, under one policy."""
+        kinds = [kind for kind in Kind if kind in self.rows or kind in other.rows]
+        return PhiReport(
+            read=self.read + other.read,
+            action=self.action,
+            rows={kind: _added(self.rows.get(kind, {}), other.rows.get(kind, {})) for kind in kinds},
+            ids={kind: tuple(_first(self.ids.get(kind, ()) + other.ids.get(kind, ()), SHOWN)) for kind in kinds},
+            flagged=_added(self.flagged, other.flagged),
+            redacted=_added(self.redacted, other.redacted),
+            dropped=_added(self.dropped, other.dropped),
+        )
 
 
 DEFAULT_PHI: Final = PhiPolicy(
@@ -84,7 +97,13 @@ class PhiScreen:
 
     def passed(self, batch: Iterable[Question]) -> list[Question]:
         """The rows that go on, in order, redacted where the policy says so."""
-        return [kept for question in batch if (kept := self._passed(question)) is not None]
+        return [kept for kept in self.screened(list(batch)) if kept is not None]
+
+    def screened(self, batch: Sequence[Question]) -> list[Question | None]:
+        """Each row as it goes on; None: it does not. Thousands at a time are fastest."""
+        likely = GLANCE.likely(list(map(_joined, batch)))
+        self._read += len(batch)
+        return [self._passed(question) if holds else question for question, holds in zip(batch, likely, strict=True)]
 
     def report(self) -> PhiReport:
         """What was found so far."""
@@ -98,7 +117,6 @@ class PhiScreen:
 
     def _passed(self, question: Question) -> Question | None:
         findings = screen(question, self.policy)
-        self._read += 1
         if not findings:
             return question
         self._count(question, findings)
@@ -122,7 +140,7 @@ class PhiScreen:
 
     def _count(self, question: Question, findings: tuple[Finding, ...]) -> None:
         self._counts["flagged"][question.source] += 1
-        name = _safe(question.id, self.policy)
+        name = safe(question.id, self.policy)
         for kind in {found.kind for found in findings}:
             self._rows[kind][question.source] += 1
             ids = self._ids[kind]
@@ -135,8 +153,18 @@ def _texts(question: Question) -> Iterator[tuple[str, str]]:
     """Every field that is screened."""
     yield from (("text", question.text), ("context", question.context), ("rationale", question.rationale))
     yield from ((OPTION + letter, text) for letter, text in question.options.items())
+    yield from ((GOLD, criterion.text) for criterion in question.rubric)
     if isinstance(question.gold, FreeText):
         yield from ((GOLD, text) for text in (question.gold.text, *question.gold.aliases))
+
+
+def _joined(question: Question) -> str:
+    """Every field that is screened, in one text."""
+    gold = question.gold
+    golds = (gold.text, *gold.aliases) if isinstance(gold, FreeText) else ()
+    criteria = [criterion.text for criterion in question.rubric]
+    parts = (question.text, question.context, question.rationale, *question.options.values(), *criteria, *golds)
+    return GAP.join(parts)
 
 
 def _redacted(question: Question, findings: Iterable[Finding]) -> Question:
@@ -162,9 +190,13 @@ def _is_spoilt(question: Question, findings: Iterable[Finding]) -> bool:
     return twins or any(found.field == GOLD for found in findings)
 
 
-def _safe(name: str, policy: PhiPolicy) -> str:
+def safe(name: str, policy: PhiPolicy) -> str:
     """An id that names no person."""
     return f"id-{blake2b(name.encode(), digest_size=8).hexdigest()}" if identifiers(name, exempt(policy)) else name
+
+
+def _added(counts: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((Counter(counts) + Counter(others)).items()))
 
 
 def _first(ids: Iterable[str], shown: int) -> list[str]:

@@ -65,7 +65,7 @@ class Tally:
         self._shown = shown
         self._rows: dict[str, Counter[str]] = defaultdict(Counter)
         self._pairs: dict[str, list[Pair]] = defaultdict(list)
-        self.dropped: dict[str, str] = {}  # id -> source
+        self._dropped: dict[str, str] = {}  # id -> source
 
     def count(self, again: Again) -> None:
         """Take in a pair."""
@@ -77,8 +77,8 @@ class Tally:
         ]:
             self._rows[name][pair.source] += 1
             self._list(self._pairs[name], pair)
-        self.dropped |= {pair.again: pair.source} if again.goes else {}
-        self.dropped |= {pair.first: pair.first_source} if again.first_goes else {}
+        self._dropped |= {pair.again: pair.source} if again.goes else {}
+        self._dropped |= {pair.first: pair.first_source} if again.first_goes else {}
 
     def report(self, read: int) -> DuplicateReport:
         """What was found among so many rows."""
@@ -87,7 +87,7 @@ class Tally:
             exact=self._found("exact"),
             near=self._found("near"),
             conflicts=self._found("conflicts"),
-            dropped=_by_source(Counter(self.dropped.values())),
+            dropped=_by_source(Counter(self._dropped.values())),
             declared=_by_source(self._rows["declared"]),
         )
 

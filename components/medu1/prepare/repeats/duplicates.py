@@ -1,7 +1,7 @@
 """Duplicates among questions: asked again in the same words, or nearly so, and those whose golds disagree.
 
-Rows stream through `add` and leave a few hundred bytes each behind: hashes that point at possible pairs, and the row
-itself, compressed, because a pair is a duplicate when its words say so. No collision drops a row. Two rows are
+Rows leave a hundred bytes each behind, hashes that point at possible pairs; the row itself is read again where they do,
+because a pair is a duplicate when its words say so. No collision drops a row. Two rows are
 
 - exact duplicates where the normalised prompts are equal, and the signs normalising drops ("1.2", "12", "< 5", "> 5");
 - near duplicates where at most light words, plurals or the order of options differ, or where the 3-word shingles of
@@ -14,19 +14,18 @@ files changes nothing. Rows that a source declares test or out of distribution a
 missing is another benchmark. Two rows that ask the same and answer differently are a conflict.
 """
 
-from array import array
-from collections.abc import Iterable, Iterator
-from hashlib import blake2b
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medu1.params import DuplicateLimits, Scoring
-from medu1.prepare.repeats.archive import Archive
-from medu1.prepare.repeats.candidates import Pairs, alike, neighbours, repeats
-from medu1.prepare.repeats.duplicate_report import Again, DuplicateReport, Kind, Pair, Tally
-from medu1.prepare.repeats.hints import Hints, hints, joined, portions
+from medu1.prepare.contamination.ngrams import Hashes, hashed_sets
+from medu1.prepare.contamination.prose import Said
+from medu1.prepare.repeats.candidates import Pairs, Ranks, alike, neighbours, repeats
+from medu1.prepare.repeats.duplicate_report import Again, DuplicateReport, Found, Kind, Pair, Tally
+from medu1.prepare.repeats.hints import Hints, digests, hints_of, prompts_of
 from medu1.prepare.repeats.wording import Wording
 from medu1.prepare.split import STRICTEST
 from medu1.question import Choice, FreeText, Question, gold_text
@@ -34,11 +33,13 @@ from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.scoring.score import judge
 
 Mask = NDArray[np.bool_]  # one a row
+Codes = NDArray[np.int8]
 
 SHOWN: Final = 20  # pairs listed of a kind; all are counted
 DEFAULT_DUPLICATES: Final = DuplicateLimits(
     near_similarity=0.8, near_words=40, near_words_choice=25, most_alike=8, drop_conflicting=True
 )
+NOTHING: Final = DuplicateReport(read=0, exact=Found(), near=Found(), conflicts=Found(), dropped={}, declared={})
 SLACK: Final = 0.2  # of sketches: three standard deviations at the similarity 0.8
 
 
@@ -50,66 +51,51 @@ class _Alike(NamedTuple):
 
 
 class Duplicates:
-    """An accumulator: `add` every batch, then ask for the report and for the ids to drop."""
+    """The search, over every row at once: the hashes of prompts, hints, ranks (`ranks_of`), the rows by their place."""
 
     def __init__(
-        self, limits: DuplicateLimits = DEFAULT_DUPLICATES, scoring: Scoring = DEFAULT_SCORING, shown: int = SHOWN
+        self,
+        prompts: Hashes,
+        found: Hints,
+        ranks: Ranks,
+        row_at: Callable[[int], Question],
+        limits: DuplicateLimits = DEFAULT_DUPLICATES,
+        scoring: Scoring = DEFAULT_SCORING,
+        shown: int = SHOWN,
     ) -> None:
-        self.limits, self.shown = limits, shown
-        self._scoring = scoring
-        self._archive = Archive()
-        self._ranks = array("Q")
-        self._hints: list[Hints] = []
-        self._tally: Tally | None = None  # None: rows came in since
-
-    def add(self, batch: Iterable[Question]) -> None:
-        """Take in some rows, in any order; thousands at a time are fastest."""
-        self._tally = None
-        least = min(self.limits.near_words, self.limits.near_words_choice)
-        for questions in portions(batch):
-            found = hints(questions, least)
-            self._hints.append(found._replace(long=found.long + len(self._archive)))
-            for question in questions:
-                self._archive.append(question)
-                self._ranks.append(_rank(question))
+        self.limits = limits
+        self._prompts, self._hints, self._ranks = prompts, found, ranks
+        self._row_at, self._scoring = row_at, scoring
+        self._tally = Tally(shown)
+        self.firsts: dict[int, int] = {}  # place of a row that goes -> of the row it asks again
+        self._search()
 
     def report(self) -> DuplicateReport:
         """Counts by source and the first pairs of each kind."""
-        return self._searched().report(len(self._archive))
+        return self._tally.report(len(self._ranks))
 
-    @property
-    def dropped(self) -> frozenset[str]:
-        """Ids of the rows that go."""
-        return frozenset(self._searched().dropped)
-
-    def _searched(self) -> Tally:
-        if self._tally is None:
-            self._tally = Tally(self.shown)
-            if self._hints:
-                self._search(self._tally)
-        return self._tally
-
-    def _search(self, tally: Tally) -> None:
+    def _search(self) -> None:
         """Hint after hint, each coarser and among the rows that are left: one that goes points at no other."""
-        left, told = np.ones(len(self._archive), np.bool_), np.zeros(len(self._archive), np.bool_)
+        left, told = np.ones(len(self._ranks), np.bool_), np.zeros(len(self._ranks), np.bool_)
         for pairs in self._candidates(left):
             for first, row in pairs.tolist():
                 if left[first] and not told[row] and (again := self._compared(first, row)):
-                    tally.count(again)
+                    self._tally.count(again)
                     told[row], left[row] = True, not again.goes
+                    self.firsts |= {row: first} if again.goes else {}
+                    self.firsts |= {first: row} if again.first_goes else {}
 
     def _candidates(self, left: Mask) -> Iterator[Pairs]:
-        every, ranks = joined(self._hints), np.array(self._ranks, np.uint64)
-        self._hints = [every]
-        for keys in (every.prompts, every.gists):
-            yield repeats(keys, np.flatnonzero(left), ranks)
+        every = self._hints
+        for keys in (self._prompts, every.gists):
+            yield repeats(keys, np.flatnonzero(left), self._ranks)
         kept = left[every.long]
-        pairs = neighbours(every.bands[kept], every.long[kept], ranks, self.limits.most_alike)
+        pairs = neighbours(every.bands[kept], every.long[kept], self._ranks, self.limits.most_alike)
         yield alike(pairs, every.sketches, every.long, self.limits.near_similarity - SLACK)
 
     def _compared(self, first: int, row: int) -> Again | None:
         """The pair, where the words say that it is one."""
-        one, other = self._archive[first], self._archive[row]
+        one, other = self._row_at(first), self._row_at(row)
         alike = self._alike(Wording.of(one), Wording.of(other), self._least_words(one))
         if not alike:
             return None
@@ -161,7 +147,21 @@ def _is_declared(question: Question) -> bool:
     return question.split in ("test", "ood")
 
 
-def _rank(question: Question) -> int:
-    """The place in the order of what stays, in 64 bits."""
-    strictness = STRICTEST.index(question.split) if question.split else len(STRICTEST)
-    return strictness << 61 | int.from_bytes(blake2b(question.id.encode(), digest_size=8).digest()) >> 3
+def ranks_of(strictness: Codes, identities: Hashes) -> Ranks:
+    """Each row's place in the order of what stays, in 64 bits: by its declared split's place in `STRICTEST` (one more
+    where none is declared), then by the hash of its id."""
+    return strictness.astype(np.uint64) << np.uint64(61) | identities >> np.uint64(3)
+
+
+def among(
+    questions: Sequence[Question], limits: DuplicateLimits = DEFAULT_DUPLICATES, shown: int = SHOWN
+) -> Duplicates:
+    """The search among questions in memory, at least one."""
+    strictness = [STRICTEST.index(each.split) if each.split else len(STRICTEST) for each in questions]
+    identities = digests(each.id.encode() for each in questions)
+    ranks = ranks_of(np.array(strictness, np.int8), identities)
+    row_at = questions.__getitem__
+    said = Said.all(questions)
+    options = hashed_sets([each.options for each in said])
+    prompts = prompts_of(questions, said)
+    return Duplicates(prompts, hints_of(said, options, limits), ranks, row_at, limits, shown=shown)

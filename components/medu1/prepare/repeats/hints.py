@@ -7,21 +7,24 @@ would all point at each other.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medu1.prepare.contamination.ngrams import Hashes, Places, hashed, hashed_sets
-from medu1.prepare.contamination.prose import FOLDING, folded
+from medu1.params import DuplicateLimits
+from medu1.prepare.contamination.ngrams import Hashes, Places, hashed
+from medu1.prepare.contamination.prose import Said, folded, words
 from medu1.prepare.repeats.wording import SHINGLE
-from medu1.prompt import user_text
+from medu1.prompt import answer_form
 from medu1.question import Question
 from medu1.scoring.words import STOP_WORDS
 
-PORTION: Final = 1 << 18  # characters hashed at a time: arrays of a few megabytes
+PORTION: Final = 1 << 18  # bytes hashed at a time: arrays of a few megabytes
 BANDS: Final = 12
 ROWS: Final = 4  # a band: pairs of similarity 0.8 share one of twelve with probability 0.998, of 0.5 with 0.54
 SKETCH: Final = BANDS * ROWS  # hash functions; each agrees on two rows with the probability of their similarity
@@ -34,39 +37,38 @@ _FIGURE: Final = re.compile(rb"\d+")
 
 
 class Hints(NamedTuple):
-    """Of some rows; the last four hold the long ones among them only."""
+    """Of some rows, beside the hashes of their prompts; all but the gists are of the long rows alone."""
 
-    prompts: Hashes
     gists: Hashes
     long: Places  # which of the rows
     bands: Bands
     sketches: Sketches  # 8 bits of each hash function's minimum
 
 
-def hints(questions: Sequence[Question], least_words: int) -> Hints:
-    """Of one or more questions."""
-    bodies = [_singular(_body(question)) for question in questions]
+def hints_of(said: Sequence[Said], options: Hashes, limits: DuplicateLimits) -> Hints:
+    """Of one or more questions, with the hash of each one's options."""
+    least = min(limits.near_words, limits.near_words_choice)
+    found = [_hints(said[part], options[part], least) for part in _portions(said)]
+    starts = [part.start for part in _portions(said)]
+    return joined([some._replace(long=some.long + start) for some, start in zip(found, starts, strict=True)])
+
+
+def _hints(said: Sequence[Said], options: Hashes, least_words: int) -> Hints:
+    bodies = [_singular(each) for each in said]
     every = hashed(bodies)
-    facts = hashed_sets([list(question.options.values()) for question in questions]) * _ODD + _numbers(bodies)
+    facts = options * _ODD + _numbers(bodies)
     long = np.flatnonzero(every.counts() >= max(SHINGLE, least_words))
     minima = _minima([bodies[row] for row in long])
     bands = (_mixed(_keys(minima) + facts[long, None]) >> np.uint64(32)).astype(np.uint32)
     sketches = (_mixed(minima) >> np.uint64(56)).astype(np.uint8)
-    return Hints(_prompts(questions), _mixed(_sums(every.runs(1), every.first) + facts), long, bands, sketches)
+    return Hints(_mixed(_sums(every.runs(1), every.first) + facts), long, bands, sketches)
 
 
-def portions(questions: Iterable[Question]) -> Iterator[list[Question]]:
-    """The questions in order, about `PORTION` characters at a time."""
-    portion: list[Question] = []
-    room = PORTION
-    for question in questions:
-        portion.append(question)
-        room -= len(question.context) + len(question.text)
-        if room <= 0:
-            yield portion
-            portion, room = [], PORTION
-    if portion:
-        yield portion
+def _portions(said: Sequence[Said]) -> list[slice]:
+    """All of them in order, about `PORTION` bytes at a time."""
+    ends = np.cumsum([len(each.context) + len(each.text) for each in said]) // PORTION
+    cuts = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), len(said)]
+    return [slice(start, end) for start, end in pairwise(cuts)]
 
 
 def joined(found: Sequence[Hints]) -> Hints:
@@ -74,31 +76,40 @@ def joined(found: Sequence[Hints]) -> Hints:
     return Hints(*map(np.concatenate, zip(*found, strict=True)))
 
 
-def _prompts(questions: Sequence[Question]) -> Hashes:
-    asked = (b" ".join(_plain(user_text(question)).split()) for question in questions)
-    return np.array([_hash(text) for text in asked], np.uint64)
+def prompts_of(questions: Sequence[Question], said: Sequence[Said]) -> Hashes:
+    """One a question: equal where the normalised prompts are equal."""
+    return digests([_prompt(question, each) for question, each in zip(questions, said, strict=True)])
+
+
+def _prompt(question: Question, said: Said) -> bytes:
+    """The words of `prompt.user_text`, from words that are folded already."""
+    context = [b"context", *([said.context] if said.context else []), b"context"] if question.context else []
+    options = [
+        word
+        for letter, option in zip(sorted(question.options), said.options, strict=True)
+        for word in (letter.lower().encode(), *([option] if option else []))
+    ]
+    text = [said.text] if said.text else []
+    return b" ".join([*context, *text, *options, _form(answer_form(question))])
+
+
+@lru_cache
+def _form(sentence: str) -> bytes:
+    return b" ".join(words(sentence))
 
 
 def _numbers(bodies: Sequence[bytes]) -> Hashes:
-    return np.array([_hash(b" ".join(_FIGURE.findall(body))) for body in bodies], np.uint64)
+    return digests([b" ".join(_FIGURE.findall(body)) for body in bodies])
 
 
-def _hash(text: bytes) -> int:
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+def digests(texts: Iterable[bytes]) -> Hashes:
+    """64 bits of each text; any two of a million share them with a chance of 3 in 10^8."""
+    return np.frombuffer(b"".join(blake2b(text, digest_size=8).digest() for text in texts), "<u8").astype(np.uint64)
 
 
-def _body(question: Question) -> str:
-    """Context, text and options, these whatever their letters."""
-    return "\n".join((question.context, question.text, *sorted(map(str.casefold, question.options.values()))))
-
-
-def _plain(text: str) -> bytes:
-    return folded(text).translate(FOLDING)
-
-
-def _singular(text: str) -> bytes:
+def _singular(said: Said) -> bytes:
     """The words without a final s, whatever it stands for: a key may be too coarse, never too fine."""
-    return (_plain(text) + b" ").replace(b"s ", b" ")
+    return (b" ".join([said.context, said.text, *sorted(said.options)]) + b" ").replace(b"s ", b" ")
 
 
 def _sums(words: Hashes, first: Places) -> Hashes:
@@ -136,4 +147,4 @@ def _mixed(values: Hashes) -> Hashes:
 
 
 _SEEDS: Final = _mixed(np.arange(1, SKETCH + 1, dtype=np.uint64) * _ODD)
-_STOP: Final = np.unique(hashed([_singular(" ".join(sorted(STOP_WORDS)))]).runs(1))
+_STOP: Final = np.unique(hashed([_singular(Said(b"", folded(" ".join(sorted(STOP_WORDS))), []))]).runs(1))

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from medu1.errors import Stop
+from medu1.prepare.location import RAW
 from medu1.prepare.versions.exchange import laid_out
-from medu1.prepare.versions.pin import RAW, Listing, listing
+from medu1.prepare.versions.pin import Listing, listing
 from medu1.prepare.versions.raw_rows import RawRow, all_rows
 from medu1.prepare.versions.remote import Remote
 from medu1.prepare.versions.revision import pin_at

@@ -17,8 +17,9 @@ from typing import Literal
 import yaml
 
 from medu1.errors import Stop
+from medu1.prepare.location import RAW
 from medu1.prepare.sources import file_digest
-from medu1.prepare.versions.pin import PIN, RAW, listing, pinned
+from medu1.prepare.versions.pin import PIN, listing, pinned
 from medu1.prepare.versions.refusal import refusal
 from medu1.prepare.versions.remote import Remote
 
@@ -138,7 +139,7 @@ def dvc(arguments: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[
 
 
 def process(words: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run Python in a folder without importing from it, with DVC's telemetry off."""
-    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    """Run Python in a folder without importing from it, with DVC's telemetry off; nobody is asked for a password."""
+    environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0"}
     command = [sys.executable, "-P", *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

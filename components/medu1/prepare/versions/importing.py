@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 from medu1.errors import Stop
 from medu1.prepare import rawdata
 from medu1.prepare.formats.builtin import FOLDER
-from medu1.prepare.location import fetched
+from medu1.prepare.location import RAW, fetched
 from medu1.prepare.sources import Source, file_digest, parse
-from medu1.prepare.versions.pin import NEW_PIN, PIN, RAW, File, Listing, Pin, listing, write_pin
+from medu1.prepare.versions.pin import NEW_PIN, PIN, File, Listing, Pin, listing, write_pin
 from medu1.prepare.versions.transfer import here, keep, scratch
 from medu1.question import Frozen
 

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 
 from medu1 import record
 from medu1.errors import Stop
+from medu1.prepare.location import RAW
 from medu1.prepare.sources import file_digest
 from medu1.question import Frozen
 
-PIN, RAW = "data.dvc", "data"
+PIN = "data.dvc"
 NEW_PIN = "If the change is intended, run: medu1 data build --pin"
 RESTORE = "Restore it from git, or delete it and run: medu1 data build --pin"
 

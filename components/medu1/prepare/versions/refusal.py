@@ -23,6 +23,11 @@ REASONS = (
         "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; keys in a DVC configuration are not read.",
     ),
     Reason(
+        "HTTPUnauthorized|AuthError|asyncssh|PermissionDenied: ",
+        "The git host asks who is there.",
+        "Give git's credentials where the data is read: a credential helper or GIT_ASKPASS for https, a key for ssh.",
+    ),
+    Reason(
         "InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|Access ?Denied|Forbidden|Unauthorized|PermissionError",
         "The credentials in the environment do not allow it.",
         "Correct them, or ask for access.",
@@ -33,9 +38,10 @@ REASONS = (
         "Correct the URL, or create the bucket.",
     ),
     Reason(
-        "Could not connect|Connect timeout|Connection refused|Cannot connect|Name or service not known",
+        "Could not connect|Connect timeout|Connection refused|Cannot connect|Connect call failed|Connection reset"
+        "|Name or service not known|name resolution|getaddrinfo",
         "Nobody answers there.",
-        "Correct the URL or AWS_ENDPOINT_URL, or run again when it is up.",
+        "Correct the URL (an object store also has AWS_ENDPOINT_URL), or run again when it is up.",
     ),
     Reason(
         "No space left on device|Disk quota exceeded",
@@ -51,14 +57,14 @@ REASONS = (
         "unknown Git revision|RevError", "There is no such revision.", "Name a commit, tag or branch that is there."
     ),
     Reason(
-        r"KeyError: \('data\.dvc'|FileNotFoundError: data\.dvc",
+        r"KeyError: \(?'data\.dvc'|FileNotFoundError: data\.dvc",
         "There is no data.dvc at that revision.",
         "Name a revision that has one.",
     ),
     Reason(
         "do not exist|does not exist|missing-files|No such file|failed to download|failed to transfer|FileNotFound",
         "Not all of the bytes are there.",
-        "Run medu1 data push where data/ is whole, or name the remote that holds them.",
+        "Run medu1 data push where data/ is whole, or name the remote that holds them (--remote, prepare.dvc_remote).",
     ),
 )
 OTHERWISE = Reason("", "", "Mend what DVC names and run again.")

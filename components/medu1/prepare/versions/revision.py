@@ -1,18 +1,32 @@
 """Raw data at a git revision: the pin as it stood there, and the bytes of any repository's pin.
 
-`obtain_from` needs neither git nor a checkout here, so that a step in a container reads (repository, revision); DVC
-clones the repository itself. In a checkout the pin of a revision is asked from git, which is where `data.dvc` lives.
+`pin_from` and `obtain_from` need neither git nor a checkout here, so that a step in a container reads (repository,
+revision); DVC clones the repository itself, with git's own credentials. In a checkout the pin of a revision is asked
+from git, which is where `data.dvc` lives.
 """
 
+import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from medu1.errors import Stop
+from medu1.prepare.location import RAW
 from medu1.prepare.versions import revision_door
 from medu1.prepare.versions.exchange import process
-from medu1.prepare.versions.pin import PIN, RAW, Pin, listing
+from medu1.prepare.versions.pin import PIN, Pin, listing
 from medu1.prepare.versions.refusal import refusal, without_secrets
+
+SECRET = re.compile(r"://[^/@\s]*:[^/@\s]*@|^https?://[^/@\s]+@")  # a password, or a token in place of a user
+
+
+class Commit(NamedTuple):
+    """A repository's pin, and the commit that made it so."""
+
+    pin: Pin
+    sha: str
 
 
 def pin_at(root: Path, revision: str) -> Pin:
@@ -42,28 +56,64 @@ def _git(root: Path, *words: str) -> str | None:
     return None if done.returncode else done.stdout
 
 
-def obtain_from(repository: str, revision: str, into: Path) -> Path:
+def pin_from(repository: str, revision: str) -> Commit:
+    """What a repository's `data.dvc` says at a revision; no bytes are pulled.
+
+    `repository` is a git URL or a folder. The commit is that from which on the pin is this one, so a branch that moves
+    on without touching the data gives the same. Raises Stop where there is no such repository, revision, or pin.
+    """
+    with tempfile.TemporaryDirectory(prefix="medu1-") as scratch:
+        _door("pin", repository, revision, Path(scratch))
+        sha = (Path(scratch) / revision_door.COMMIT).read_text(encoding="utf-8")
+        where = f"{PIN} of {without_secrets(repository)} at {revision}"
+        return Commit(Pin.parse((Path(scratch) / PIN).read_text(encoding="utf-8"), where), sha)
+
+
+def obtain_from(repository: str, revision: str, into: Path, pin: str = "") -> Path:
     """The raw directory that a repository's `data.dvc` pins at a revision, below `into`; nothing else is needed there.
 
-    `repository` is a git URL or a folder; the bytes come from its default DVC remote, with credentials from the
-    environment. Raises Stop where there is no such repository, revision, pin, or byte.
+    The bytes come from the repository's default DVC remote, with credentials from the environment. Raises Stop where
+    there is no such repository, revision, pin, or byte, and where another digest than `pin` is pinned.
     """
     part = into / ".dvc" / "part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    done = process([revision_door.__file__, repository, revision, str(part.resolve())], part)
-    if done.returncode:
-        place = without_secrets(repository)
-        raise refusal(f"{PIN} and {RAW}/ of {place} at the revision {revision} cannot be obtained.", done.stderr)
-    held, raw = Pin.read(part / PIN), part / RAW
-    if (found := listing(raw).digest) != held.digest:
-        raise Stop(
-            f"The raw data of {without_secrets(repository)} at {revision} has the digest {found}, its {PIN} pins "
-            f"{held.digest}.",
-            "The bytes of its DVC remote were changed.",
-            "Delete the objects there and push them again from where they are whole (medu1 data push).",
-        )
+    _door("raw", repository, revision, part)
+    _check(part, f"{without_secrets(repository)} at the revision {revision}", pin)
     shutil.rmtree(into / RAW, ignore_errors=True)
-    raw.rename(into / RAW)
+    (part / RAW).rename(into / RAW)
     shutil.rmtree(part)
     return into / RAW
+
+
+def _door(wanted: str, repository: str, revision: str, into: Path) -> None:
+    """Have the pin, or the pin and the bytes, written into a folder."""
+    place = without_secrets(repository)
+    if SECRET.search(repository):
+        raise Stop(
+            f"The repository {place} is given with a password or a token.",
+            "Files, logs and process lists would show it.",
+            "Leave it out and let git's credential helper, GIT_ASKPASS or an SSH key give it where the data is read.",
+        )
+    done = process([revision_door.__file__, wanted, repository, revision, str(into.resolve())], into)
+    if done.returncode:
+        what = PIN if wanted == "pin" else f"{PIN} and {RAW}/"
+        raise refusal(f"{what} of {place} at the revision {revision} cannot be obtained.", done.stderr)
+
+
+def _check(part: Path, place: str, pin: str) -> None:
+    """The bytes are those of the pin, and the pin is the one that was asked for."""
+    held, found = Pin.read(part / PIN), listing(part / RAW)
+    if pin and held.digest != pin:
+        raise Stop(
+            f"{PIN} of {place} pins {held.digest}, and the run was started with {pin}.",
+            "The digest and the revision are of different versions, or the revision is a branch or tag that moved.",
+            "Start the run again with medu1, which takes the digest from a fixed commit.",
+        )
+    if found.digest != held.digest:
+        changed = [path for path, md5 in held.imported.md5s.items() if found.md5s.get(path) != md5]
+        raise Stop(
+            f"The raw data of {place} has the digest {found.digest}, its {PIN} pins {held.digest}.",
+            f"The bytes of its DVC remote were changed{': ' + ', '.join(changed) if changed else ''}.",
+            "Delete the objects there and push them again from where they are whole (medu1 data push).",
+        )

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from medu1.errors import Stop
 from medu1.prepare.formats.builtin import FOLDER
+from medu1.prepare.location import RAW
 from medu1.prepare.versions.exchange import cached, laid_out, sent, stored
-from medu1.prepare.versions.pin import PIN, RAW, Listing, Pin, listing
+from medu1.prepare.versions.pin import PIN, Listing, Pin, listing
 from medu1.prepare.versions.remote import Remote
 from medu1.prepare.versions.revision import pin_at
 from medu1.question import Frozen
