@@ -24,7 +24,7 @@ run: $(STAMP)  ## the whole chain on this machine
 	$(BIN)/medu1 run
 
 test: $(STAMP)  ## the test suite, one real tiny training included
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: $(STAMP)  ## style, formatting, types
 	$(BIN)/ruff check .

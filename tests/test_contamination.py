@@ -25,7 +25,7 @@ VIGNETTE = (
     "the fluid drawn from it holds needle-shaped crystals that are bright yellow along the axis of the compensator."
 )
 STEM = "Which of the following is the most appropriate next step in management?"
-GOUT, GOUT_OR_LUPUS = 0x37BAE529A7B96CF2, 0xF42F27B09A57392E
+GOUT, GOUT_OR_LUPUS = 0x748392FA312573D9, 0xEA0D93935F364361
 DRUGS = {"A": "Colchicine", "B": "Allopurinol", "C": "Febuxostat", "D": "Probenecid"}
 
 

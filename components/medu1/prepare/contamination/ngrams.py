@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from medu1.prepare.contamination.prose import FOLDING, SEPARATOR
 
 Hashes = NDArray[np.uint64]
+Shorts = NDArray[np.uint32]
 Places = NDArray[np.int64]
 
 BASE: Final = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
@@ -23,7 +24,7 @@ MIXER: Final = np.uint64(0xBF58476D1CE4E5B9)  # of splitmix64
 TOGETHER: Final = 1 << 10  # sets hashed at once: arrays that fit in a processor's cache
 LEAST: Final = 1 << 19  # powers kept ready
 
-_IN_WORD: Final = np.frombuffer(FOLDING, np.uint8) != SEPARATOR
+_IN_WORD: Final = bytes(code != SEPARATOR for code in FOLDING)
 
 
 class Powers(NamedTuple):
@@ -31,7 +32,9 @@ class Powers(NamedTuple):
 
     up: Hashes
     down: Hashes
-    scratch: Hashes  # [2, one more than the powers], written anew by every use
+    short_up: Shorts  # the lower half of each: words are told apart by 32 bits, runs of words by 64
+    short_down: Shorts
+    scratch: Shorts  # [2, one more than the powers], written anew by every use
 
 
 class Spans(NamedTuple):
@@ -71,15 +74,15 @@ class Hashed(NamedTuple):
 
 def hashed(texts: Sequence[bytes]) -> Hashed:
     """The words of folded texts."""
-    joined = np.frombuffer(b"\n".join([b"", *texts, b""]), np.uint8)
-    inside = _IN_WORD.take(joined)
+    block = b"\n".join([b"", *texts, b""])
+    joined, inside = np.frombuffer(block, np.uint8), np.frombuffer(block.translate(_IN_WORD), np.bool_)
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts, ends = edges[::2], edges[1::2]
     powers = _powers(max(LEAST, 1 << len(joined).bit_length()))
     values, sums = powers.scratch[:, : len(joined) + 1]
     values, sums[0] = values[1:], 0
-    np.cumsum(np.multiply(joined, powers.up[: len(joined)], out=values), out=sums[1:])
-    words = _mixed((sums[ends] - sums[starts]) * powers.down[starts])
+    np.cumsum(np.multiply(joined, powers.short_up[: len(joined)], out=values), out=sums[1:])
+    words = _mixed(((sums[ends] - sums[starts]) * powers.short_down[starts]) * MIXER)
     begins = 1 + np.cumsum([0, *(len(text) + 1 for text in texts)])
     return Hashed(_running(words * powers.up[: len(words)]), powers.down, np.searchsorted(starts, begins))
 
@@ -114,5 +117,5 @@ def _mixed(values: Hashes) -> Hashes:
 def _powers(count: int) -> Powers:
     up, down = np.full((2, count), 1, np.uint64)
     up[1:], down[1:] = BASE, INVERSE
-    scratch = np.empty((2, count + 1), np.uint64)
-    return Powers(np.cumprod(up, dtype=np.uint64), np.cumprod(down, dtype=np.uint64), scratch)
+    up, down = np.cumprod(up, dtype=np.uint64), np.cumprod(down, dtype=np.uint64)
+    return Powers(up, down, up.astype(np.uint32), down.astype(np.uint32), np.empty((2, count + 1), np.uint32))

@@ -7,6 +7,7 @@ times faster, as UTF-8; a character of a script written without spaces is a word
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate, compress, pairwise
 from typing import Final, NamedTuple
 
@@ -22,7 +23,7 @@ _END: Final = "\x1e"  # stands between texts that are folded together
 _ENDED: Final = _END.encode()
 _FOLDING_TOGETHER: Final = FOLDING[: ord(_END)] + _ENDED + FOLDING[ord(_END) + 1 :]
 
-_FOREIGN = re.compile(r"[^\x00-\x7f]")
+_ASCII: Final = bytes(range(128))
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")  # kana and Han
 _SAYS_NOTHING: Final = frozenset(
     b"yes|no|maybe|true|false|all|none|both|neither|all of the above|none of the above|all of these|none of these|"
@@ -35,13 +36,20 @@ def folded(text: str) -> bytes:
     """A text whose words are its runs of ASCII letters, ASCII digits and bytes above 127."""
     if text.isascii():
         return text.lower().encode()
-    text = unicodedata.normalize("NFKC", text).casefold()
-    for character in set(_FOREIGN.findall(text)):  # a table of bytes tells ASCII apart, no more
-        if not character.isalnum():
-            text = text.replace(character, " ")
-        elif _UNSPACED.match(character):
-            text = text.replace(character, f" {character} ")
-    return text.encode(errors="surrogatepass")
+    encoded = unicodedata.normalize("NFKC", text).encode(errors="surrogatepass").lower()
+    for character in set(encoded.translate(None, _ASCII).decode(errors="surrogatepass")):
+        own, stand = _stand(character)
+        encoded = encoded if own == stand else encoded.replace(own, stand)
+    return encoded
+
+
+@lru_cache(maxsize=4096)
+def _stand(character: str) -> tuple[bytes, bytes]:
+    """A character outside ASCII, and what stands for it: a table of bytes cannot tell which of them are in words."""
+    parts = (
+        " " if not each.isalnum() else f" {each} " if _UNSPACED.match(each) else each for each in character.casefold()
+    )
+    return character.encode(errors="surrogatepass"), "".join(parts).encode(errors="surrogatepass")
 
 
 def folded_all(texts: Sequence[str]) -> list[bytes]:
