@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from medu1.base.demonstrations import Demonstrations, Example
+from medu1.base.muon import Muon
 from medu1.params import Base
 from medu1.question import Question
 
@@ -71,7 +72,7 @@ def _optimizers(model: Qwen2ForCausalLM, params: Base) -> list[torch.optim.Optim
     hidden = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     return [
-        torch.optim.Muon(hidden, lr=MUON, momentum=0.95, weight_decay=0.0),
+        Muon(hidden, lr=MUON),
         torch.optim.AdamW(others, lr=params.learning_rate, betas=(0.9, 0.98), weight_decay=0.01),
     ]
 
