@@ -12,8 +12,8 @@ from medu1.prepare.contamination import contamination, ngrams
 from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION, Batch, Index, Packed
 from medu1.prepare.contamination.leaks import ContaminationReport, Leak, SourcePair, dropped_groups, report
 from medu1.prepare.contamination.ngrams import Hashes, hashed, hashed_sets
+from medu1.prepare.contamination.prose import Said, folded, folded_all, spaced, words
 from medu1.prepare.contamination.prose import asked as asked_of
-from medu1.prepare.contamination.prose import folded, folded_all, packed, spaced, words
 from medu1.prompt import normalised
 from medu1.question import Choice, FreeText, Question
 
@@ -290,7 +290,7 @@ def test_packed_questions_leak_what_the_questions_do() -> None:
         question("Another thing.", "other"),
     ]
     index = Index.of(evaluation, LIMITS)
-    rows = [Packed(each.id, each.source, each.group or each.id, packed(each)) for each in training]
+    rows = [Packed(each.id, each.source, each.group or each.id, Said.of(each).packed) for each in training]
     hashes = hashed_sets([[folded(option) for option in each.options.values()] for each in training])
     assert [leak for _, leak in index.leaks_of(Batch.of_packed(rows, hashes))] == index.leaks(training)
     again = Index.of_batches([Batch.of(evaluation, asked_of(evaluation))], LIMITS)

@@ -12,6 +12,7 @@ import pytest
 from medu1 import dataset, journal
 from medu1.builtin import questions as built_in
 from medu1.errors import Stop
+from medu1.frozen import FrozenSets
 from medu1.manifest import DatasetManifest, TokenizerManifest
 from medu1.params import Audit
 from medu1.prepare import audit, component, prompt_length, rawdata, step
@@ -307,7 +308,7 @@ def test_an_absent_split_is_a_stop(tmp_path: Path) -> None:
 
 def test_the_frozen_digest_does_not_depend_on_order() -> None:
     rows = [question(n, "test") for n in range(3)]
-    assert dataset.frozen_digest(rows) == dataset.frozen_digest(rows[::-1]) != dataset.frozen_digest(rows[:2])
+    assert FrozenSets.of(rows).whole() == FrozenSets.of(rows[::-1]).whole() != FrozenSets.of(rows[:2]).whole()
 
 
 # The step
@@ -320,7 +321,7 @@ def test_prepare_writes_splits_demonstrations_and_a_report(tmp_path: Path, chain
     assert len(dataset.read(folder, dataset.DEMONSTRATIONS)) == 30
     assert manifest.data == pinned(tmp_path / "data.dvc")
     frozen = [*dataset.read(folder, "test"), *dataset.read(folder, "ood")]
-    assert manifest.frozen == dataset.frozen_digest(frozen)
+    assert manifest.frozen == FrozenSets.of(frozen).whole()
     assert list(manifest.sets) == ["ood/own", "test/own", "validation/own"]
     notes = [event.message for event, _ in journal.read(tmp_path / "home/runs/r/journal.jsonl") if event.kind == "note"]
     assert notes[0].startswith("kept 50 of 50 questions; 0 prompts longer than 200 tokens")

@@ -14,7 +14,6 @@ from typing import Any, Final, Self
 
 from medu1 import record
 from medu1.errors import Stop
-from medu1.frozen import FrozenSets
 from medu1.question import Question
 
 SPLITS: Final = ("train", "validation", "test", "ood")
@@ -149,8 +148,3 @@ def _rows(path: Path) -> Iterator[str]:
 def lines(questions: Iterable[Question]) -> str:
     """JSON Lines: one canonical question a line."""
     return "".join(question.canonical() + "\n" for question in questions)
-
-
-def frozen_digest(questions: Iterable[Question]) -> str:
-    """The digest of the frozen test and out-of-distribution questions, whatever their order."""
-    return FrozenSets.of(questions).whole()

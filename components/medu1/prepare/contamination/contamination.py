@@ -52,7 +52,7 @@ class Packed(NamedTuple):
     id: str
     source: str
     group: str
-    prose: bytes  # as `prose.packed` gives it
+    prose: bytes  # as `Said.packed` gives it
 
     @property
     def head(self) -> bytes:

@@ -119,11 +119,6 @@ def spaced(texts: Sequence[str]) -> list[bytes]:
     ]
 
 
-def packed(question: Question) -> bytes:
-    """A question's words in one value."""
-    return Said.of(question).packed
-
-
 def telling_options(options: bytes) -> int:
     """How many different options, a packed line each, say something: not yes, no, all of the above, a letter or a
     number."""
@@ -145,7 +140,7 @@ class Prose(NamedTuple):
 
     @classmethod
     def parse(cls, packed: bytes) -> "Prose":
-        """The words that `packed` holds."""
+        """The words that `Said.packed` holds."""
         context, text, *options = packed.split(b"\n")
         return cls(context.split(), text.split(), options)
 

@@ -21,7 +21,7 @@ Hashes = NDArray[np.uint64]
 
 FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 TEXTS: Final = ("id", "source", "family", "group", "topic", "place", "json")  # `json` is the canonical question
-PROSE: Final = "prose"  # bytes, as `contamination.prose.packed` gives it
+PROSE: Final = "prose"  # bytes, as `contamination.prose.Said.packed` gives it
 
 
 class Texts(NamedTuple):
