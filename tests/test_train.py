@@ -1,81 +1,38 @@
 """Training: the reward is the grader's verdict weighed, groups are one prompt, and GRPO writes safetensors only."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 import torch
 from pydantic import ValidationError
 from transformers.utils import logging
 
-from medu1 import dataset, journal, record
-from medu1.base.demonstrations import completion_text
-from medu1.base.tokenizer import fit
-from medu1.base.warmstart import untrained, warm_start
+from medu1 import journal, record
 from medu1.budget import LengthBudget
 from medu1.completion import Completion
 from medu1.errors import Stop
-from medu1.manifest import DatasetManifest, Manifest, ModelManifest
-from medu1.params import Base, Budgets, Mixture, Train
+from medu1.manifest import ModelManifest
+from medu1.params import Budgets, Mixture, Train
 from medu1.prompt import user_text
-from medu1.question import Choice, Integer, Number, Question, gold_text
+from medu1.question import Number, Question
 from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.scoring.reward import DEFAULT_REWARDS
-from medu1.stage import Stage, produce
 from medu1.tracking import Tracking
-from medu1.train import component, step
+from medu1.train import checkpoints, component
 from medu1.train.budgets import assigned
-from medu1.train.grpo import config, grader, rows
+from medu1.train.grpo import grader, rows
 from medu1.train.mixture import Plan, planned
 from medu1.train.rewards import Judged, judged
-from medu1.train.telemetry import Telemetry
+from medu1.train.telemetry import Telemetry, means
 from medu1.workspace import Workspace
+from training import CHOICES, PARAMS, SUM, THIRD_PARTY, Prepared, made
 
 WEIGHTS = DEFAULT_REWARDS
-PARAMS = Train(
-    base_model="builtin",
-    revision="",
-    seed=0,
-    steps=2,
-    prompts_per_step=4,
-    group_size=4,
-    learning_rate=0.001,
-    beta=0.0,
-    epsilon_high=0.28,
-    loss_type="dapo",
-    scale_rewards="none",
-    temperature=1.0,
-    max_completion_tokens=16,
-    families=("choice",),
-    save_every=1,
-    mixture=Mixture(weights={}, balance="none", curriculum="none"),
-    budgets=Budgets(mode="none", spread="uniform", low=5, high=16, controlled=1.0),
-    rewards=WEIGHTS,
-)
-TINY = Base(vocabulary=360, hidden=32, layers=1, heads=2, steps=60, batch=8, learning_rate=0.01, guesses=0.5, seed=0)
-THIRD_PARTY = (
-    r"ignore:'pin_memory' argument is set as true:UserWarning",  # torch, without an accelerator
-    r"ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",  # TRL reads it
-    r"ignore:For backward compatibility, 'str' dtypes",  # MLflow's tables under pandas 3
-)
 pytestmark = [pytest.mark.filterwarnings(line) for line in THIRD_PARTY]
-PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+UNSAFE = {".bin", ".pkl", ".ckpt"}
 
-CHOICES = [
-    Question(
-        id=f"choice/{n}",
-        source="own",
-        text=f"Which letter is {letter}?",
-        options={"A": "one", "B": "two"},
-        gold=Choice(letter=letter),
-        topic="letters",
-        rationale="so",
-    )
-    for n, letter in enumerate("AABBABAB")
-]
-SUM = Question(id="sum/1", source="own", text="What is 1 + 7?", gold=Integer(value=8), rationale="1 + 7 = 8")
 UNSCORABLE = Question(id="odd/1", source="own", text="Which?", gold=Number(value=1, lower=2, upper=3))
 
 
@@ -138,6 +95,7 @@ def test_a_reward_stays_in_its_stated_range() -> None:
 
 
 END = 1
+ENDS = frozenset({END})
 
 
 def turns(*texts: str) -> list[list[dict[str, str]]]:
@@ -146,7 +104,7 @@ def turns(*texts: str) -> list[list[dict[str, str]]]:
 
 def test_trl_is_given_one_total_or_none_a_completion() -> None:
     telemetry = Telemetry()
-    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_SCORING, END, telemetry)
+    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_SCORING, ENDS, telemetry)
     right, wrong = "<think>x</think><answer>8</answer>", "<think>x</think><answer>9</answer>"
     totals = pay(
         completions=turns(right, wrong, right, right),
@@ -161,12 +119,12 @@ def test_trl_is_given_one_total_or_none_a_completion() -> None:
 
 def test_a_completion_without_its_end_was_cut_off() -> None:
     telemetry = Telemetry()
-    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_SCORING, END, telemetry)
+    pay = grader(PARAMS.model_copy(update={"group_size": 2}), DEFAULT_SCORING, ENDS, telemetry)
     cut, ended = [5] * 16, [5, END]
     asked = [SUM.canonical()] * 2
     pay(completions=turns("<think>x", "<think>x"), completion_ids=[cut, ended], question=asked, budget=["", ""])
     assert [each.verdict.reason.value for each in telemetry.newest] == ["truncated", "no_answer"]
-    assert telemetry.metrics()["train/truncated"] == 0.5
+    assert means(telemetry.shares())["train/truncated"] == 0.5
 
 
 def test_a_row_is_the_conversation_and_the_question() -> None:
@@ -197,7 +155,7 @@ def test_a_budget_is_asked_for_and_rewarded() -> None:
     assert row["prompt"][1]["content"] == user_text(SUM, budget)
     assert f"Think for maximum {budget.tokens} tokens." in row["prompt"][1]["content"]
     telemetry = Telemetry()
-    pay = grader(params, DEFAULT_SCORING, END, telemetry)
+    pay = grader(params, DEFAULT_SCORING, ENDS, telemetry)
     total = pay(
         completions=turns("<think>x</think><answer>8</answer>"),
         completion_ids=[[5, END]],
@@ -205,7 +163,7 @@ def test_a_budget_is_asked_for_and_rewarded() -> None:
         budget=[row["budget"]],
     )
     assert total == [pytest.approx(1.3)]
-    assert telemetry.metrics()["train/length_closeness"] == 1.0
+    assert means(telemetry.shares())["train/budget/closeness"] == 1.0
 
 
 def tokens(**changes: object) -> list[int]:
@@ -250,130 +208,7 @@ def test_a_budget_that_no_response_can_reach_is_refused() -> None:
         Budgets.model_validate({**AT_MOST.model_dump(), "low": 13})
 
 
-# Telemetry
-
-
-RIGHT, WRONG, PLAIN = "<think>x</think><answer>8</answer>", "<think>x</think><answer>9</answer>", "eight"
-
-
-def test_groups_are_all_right_all_wrong_or_mixed() -> None:
-    telemetry = Telemetry()
-    telemetry.record([earned(text) for text in (RIGHT, RIGHT, WRONG, PLAIN, RIGHT, WRONG, WRONG, RIGHT)], 2)
-    found = telemetry.metrics()
-    assert {name: found[f"train/groups/{name}"] for name in ("all_right", "all_wrong", "mixed")} == {
-        "all_right": 0.25,
-        "all_wrong": 0.25,
-        "mixed": 0.5,
-    }
-
-
-def test_shares_are_of_the_newest_generation() -> None:
-    telemetry = Telemetry()
-    assert telemetry.metrics() == {}
-    telemetry.record([earned(PLAIN)] * 2, 2)
-    unscorable = [earned(RIGHT, UNSCORABLE, tokens=30)] * 2
-    telemetry.record([earned(RIGHT, tokens=10), earned(PLAIN, tokens=20), *unscorable], 2)
-    found = telemetry.metrics()
-    assert found["train/correct/calculation"] == 0.25
-    assert found["train/format"] == 0.75
-    assert found["train/unscorable"] == 0.5
-    assert found["train/no_answer"] == 0.25
-    assert found["train/tokens/right"] == 10
-    assert "train/correct/choice" not in found
-
-
-def test_a_share_without_rows_is_left_out() -> None:
-    telemetry = Telemetry()
-    telemetry.record([earned(WRONG)] * 2, 2)
-    assert "train/tokens/right" not in telemetry.metrics()
-
-
-def test_a_group_of_several_prompts_is_refused() -> None:
-    mixed = [earned(RIGHT), earned(RIGHT, UNSCORABLE)]
-    with pytest.raises(AssertionError, match="a group holds completions of several prompts"):
-        Telemetry().record(mixed, 2)
-    Telemetry().record(mixed, 1)
-
-
-def test_the_completions_table_says_what_each_earned_and_why() -> None:
-    telemetry = Telemetry()
-    telemetry.record([earned(RIGHT), earned(WRONG), earned(PLAIN)], 3)
-    table = telemetry.table(2)
-    assert {len(column) for column in table.values()} == {2}
-    assert table["completion"] == [RIGHT, WRONG]
-    assert table["reason"] == ["right", "wrong_value"]
-    assert table["reward"] == [pytest.approx(1.1), pytest.approx(0.1)]
-
-
-# TRL's options
-
-
-def test_parameters_become_trls_options(tmp_path: Path) -> None:
-    params = PARAMS.model_copy(
-        update={
-            "loss_type": "dr_grpo",
-            "scale_rewards": "group",
-            "beta": 0.04,
-            "epsilon_high": 0.3,
-            "temperature": 0.9,
-            "seed": 11,
-            "steps": 100,
-        }
-    )
-    found = config(params, tmp_path)
-    assert (found.loss_type, found.scale_rewards) == ("dr_grpo", "group")
-    assert (found.beta, found.epsilon_high, found.temperature) == (0.04, 0.3, 0.9)
-    assert (found.seed, found.max_steps, found.warmup_steps) == (11, 100, 5)
-    assert (found.learning_rate, found.max_completion_length) == (0.001, 16)
-    assert found.report_to == []
-
-
-def test_every_update_is_on_policy_and_of_whole_groups(tmp_path: Path) -> None:
-    found = config(PARAMS, tmp_path)
-    assert found.num_generations == 4
-    assert found.generation_batch_size == 4 * 4
-    assert (found.num_iterations, found.steps_per_generation, found.gradient_accumulation_steps) == (1, 1, 1)
-    assert found.mask_truncated_completions is True
-
-
-def test_trl_writes_no_checkpoint_of_its_own(tmp_path: Path) -> None:
-    """Its checkpoints hold pickles."""
-    assert config(PARAMS, tmp_path).save_strategy == "no"
-
-
 # GRPO
-
-
-class Prepared(NamedTuple):
-    """What train reads, in the store of a home."""
-
-    workspace: Workspace
-    base: ModelManifest
-    data: DatasetManifest
-    audit: Manifest
-
-    def trained(self, params: Train = PARAMS, code: str = "code") -> ModelManifest:
-        return step.trained(params, DEFAULT_SCORING, self.base, self.data, self.audit, code)
-
-    def folder(self, model: Manifest) -> Path:
-        return self.workspace.home / "store" / model.key
-
-
-def write_base(stage: Stage, folder: Path) -> Mapping[str, Any]:
-    """A model that has learnt the form of an answer, but no letter: its groups are mixed."""
-    tokenizer = fit(
-        [user_text(row) + completion_text(row.rationale, gold_text(row)) for row in CHOICES], TINY.vocabulary
-    )
-    model = untrained(TINY, tokenizer)
-    warm_start(model, tokenizer, CHOICES, TINY)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return {}
-
-
-def write_data(stage: Stage, folder: Path) -> Mapping[str, Any]:
-    dataset.write(folder, "train", [*CHOICES, SUM])
-    return {}
 
 
 @pytest.fixture(scope="module")
@@ -388,13 +223,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> 
         for name, value in workspace.environment().items():
             patch.setenv(name, value)
         patch.delenv("MLFLOW_RUN_ID", raising=False)
-        base, data = produce("base", {}, {}, "", write_base), produce("prepare", {}, {}, "", write_data)
-        yield Prepared(
-            workspace,
-            ModelManifest(key=base.key, digest=record.content_digest(base.folder), base="builtin", revision=""),
-            DatasetManifest(key=data.key, digest="d", frozen="f", sets={}, rows={"train": len(CHOICES) + 1}, data=""),
-            Manifest(key="audit/none", digest="a"),
-        )
+        yield made(workspace)
     torch.set_num_threads(threads)
     logging.enable_progress_bar()
 
@@ -404,14 +233,16 @@ def candidate(prepared: Prepared) -> ModelManifest:
     return prepared.trained()
 
 
-def checkpoints(prepared: Prepared, model: ModelManifest) -> Path:
+def root(prepared: Prepared, model: ModelManifest) -> Path:
     return prepared.workspace.home / "store" / "checkpoints" / Path(model.key).name
 
 
 def test_grpo_writes_a_whole_model_and_no_pickle(prepared: Prepared, candidate: ModelManifest) -> None:
     names = {path.name for path in prepared.folder(candidate).iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", record.NAME} <= names
-    assert {path.suffix for path in prepared.workspace.home.rglob("*")} & PICKLES == set()
+    assert names & {"optimizer.pt", "trainer_state.json", "checkpoint.json", "history.jsonl"} == set()
+    assert {path.suffix for path in prepared.folder(candidate).iterdir()} & {*UNSAFE, ".pt", ".pth"} == set()
+    assert {path.suffix for path in prepared.workspace.home.rglob("*")} & UNSAFE == set()
     assert candidate.digest == record.content_digest(prepared.folder(candidate))
 
 
@@ -421,30 +252,30 @@ def test_grpo_moves_the_weights_and_keeps_the_tokenizer(prepared: Prepared, cand
     assert (before / "tokenizer.json").read_bytes() == (after / "tokenizer.json").read_bytes()
 
 
-def test_checkpoints_lie_outside_the_candidate_and_are_safetensors(
-    prepared: Prepared, candidate: ModelManifest
-) -> None:
-    (found,) = checkpoints(prepared, candidate).iterdir()
-    assert found.name == "step-1"
-    weights = found / "model.safetensors"
-    assert record.checksum(weights) != record.checksum(prepared.folder(candidate) / "model.safetensors")
+def test_checkpoints_hold_the_state_of_training_and_are_marked(prepared: Prepared, candidate: ModelManifest) -> None:
+    found = list(checkpoints.held(root(prepared, candidate)))
+    assert [each.folder.name for each in found] == ["step-00000002", "step-00000001"]
+    state = {"optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "history.jsonl"}
+    for each in found:
+        assert state <= set(each.marker.files)
+        assert checkpoints.is_sound(each)
 
 
 def test_the_run_holds_metrics_of_every_step_and_completions(prepared: Prepared, candidate: ModelManifest) -> None:
     client = Tracking(prepared.workspace).client
     made = record.read(prepared.folder(candidate))
     assert made is not None
-    assert (made.facts["seed"], made.inputs["base"]) == (PARAMS.seed, prepared.base.digest)
+    assert (made.facts["seed"], made.facts["step"]) == (PARAMS.seed, PARAMS.steps)
     run = client.get_run(made.mlflow_run)
     assert run.info.status == "FINISHED"
-    for name in ("reward", "train/correct/choice", "train/format", "train/groups/mixed"):
-        assert [point.step for point in client.get_metric_history(made.mlflow_run, name)][:2] == [1, 2], name
+    for name in ("reward", "loss", "train/correct/choice", "train/format", "train/groups/mixed", "time/generate"):
+        assert [point.step for point in client.get_metric_history(made.mlflow_run, name)] == [1, 2], name
     assert run.data.metrics["train/format"] > 0
     assert run.data.metrics["mixture/choice/own"] == 1.0
-    assert {file.path for file in client.list_artifacts(made.mlflow_run)} == {"completions.json", record.NAME}
+    assert {file.path for file in client.list_artifacts(made.mlflow_run)} == {"completions", record.NAME}
     assert run.inputs is not None
     (used,) = run.inputs.dataset_inputs
-    assert used.dataset.digest == "d"
+    assert used.dataset.digest == "data"
 
 
 def test_only_the_wanted_families_are_trained_on(prepared: Prepared, candidate: ModelManifest) -> None:
@@ -503,6 +334,6 @@ def test_a_candidate_is_made_once_and_its_base_models_name_makes_no_other(
     assert ModelManifest.model_validate_json(text) == candidate
 
 
-def test_families_without_questions_are_a_stop(prepared: Prepared) -> None:
-    with pytest.raises(Stop, match="No training question is of the families open"):
-        prepared.trained(PARAMS.model_copy(update={"families": ("open",)}))
+def test_a_family_without_questions_is_a_stop(prepared: Prepared) -> None:
+    with pytest.raises(Stop, match=r"train\.families names open, and no training question is of it\."):
+        prepared.trained(PARAMS.model_copy(update={"families": ("choice", "open")}))

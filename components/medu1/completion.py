@@ -4,6 +4,8 @@ from typing import Literal
 
 from medu1.question import Frozen
 
+Finish = Literal["stop", "length"]
+
 
 class Completion(Frozen):
     """`tokens` counts the whole response; `finish` is `length` where generation was cut off by the token limit."""
@@ -11,4 +13,4 @@ class Completion(Frozen):
     question_id: str
     text: str
     tokens: int | None = None
-    finish: Literal["stop", "length"] = "stop"
+    finish: Finish = "stop"

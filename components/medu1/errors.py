@@ -12,3 +12,13 @@ class Stop(Exception):
     def __init__(self, fact: str, reason: str = "", next_step: str = "") -> None:
         self.fact, self.reason, self.next_step = fact, reason, next_step
         super().__init__(" ".join(part for part in (fact, reason, next_step) if part))
+
+
+class Interrupted(SystemExit):
+    """Asked to end by SIGTERM, after saving what the next attempt goes on from: exit code 75, sysexits.h's EX_TEMPFAIL."""
+
+    CODE = 75
+
+    def __init__(self, where: str) -> None:
+        self.where = where  # what is kept, for a person
+        super().__init__(self.CODE)

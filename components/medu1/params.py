@@ -6,6 +6,7 @@ is part of the message. Below this door a section travels as one canonical JSON 
 
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -17,9 +18,11 @@ from medu1.question import Family, Frozen
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+Whole = Annotated[int, Field(ge=0)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1)]  # a learning rate or a significance level
-Preset = Literal["recommended", "paper"]  # which rules grade and reward
+Preset = Literal["recommended", "paper"]  # the authors' rules with their faults, or those repaired
+Alarm = Literal["accuracy_falls", "length_collapse", "repetition", "letter_skew"]
 
 
 class Section(Frozen):
@@ -148,6 +151,7 @@ class Rewards(Section):
     length_gated: bool  # closeness pays only a right answer
     overlong: Annotated[float, Field(ge=0)]  # x soft overlong punishment, in [-1, 0]
     overlong_cache: Fraction  # share of the token limit over which that punishment rises
+    shape: Literal["binary", "continuous"]  # continuous: a free text pays its similarity to the gold
 
     @model_validator(mode="after")
     def _rewards_something(self) -> Self:
@@ -180,24 +184,74 @@ class Mixture(Section):
     curriculum: Literal["none", "easy_first"]
 
 
+class Validation(Section):
+    """Greedy task accuracy on validation questions during training, which picks the candidate among the checkpoints."""
+
+    every: Whole  # steps; a multiple of save_every, so that what is judged is also kept; 0: the last step is the model
+    questions: Positive  # at most, the same ones each time
+    patience: Whole  # times in a row without a better one after which training stops; 0: never
+
+
+class Prefilter(Section):
+    """Which training questions are too easy or too hard for the base to learn from: left out before training."""
+
+    samples: Whole  # completions of the base a question, apart from those trained on; 0: no filter
+    low: Fraction  # share of them that is right: a question stays where it lies strictly between the two
+    high: Fraction
+
+
+class Adapter(Section):
+    """LoRA: small matrices are trained beside the frozen weights and merged into them at the end."""
+
+    rank: Whole  # 0: all weights are trained
+    alpha: Positive
+    dropout: Fraction
+    targets: Annotated[tuple[str, ...], Field(min_length=1)]  # names of modules; all-linear: every one but the head
+    quantized: bool  # QLoRA: the frozen weights in 4 bits, on a GPU with bitsandbytes
+
+
+class WarmStart(Section):
+    """Supervised steps on worked answers before GRPO, a phase of its own."""
+
+    steps: Whole  # 0: none
+    batch: Positive  # demonstrations a step
+    learning_rate: Rate
+
+
+class Alarms(Section):
+    """When training looks as if it cheats; each is a metric and a warning, and may end the run."""
+
+    stop: tuple[Alarm, ...]  # those that end it
+    window: Positive  # steps that a figure is averaged over
+    length_collapse: Fraction  # mean tokens below this share of the first window's
+    repetition: Fraction  # share of completions that repeat themselves
+    letter_skew: Fraction  # total variation distance between the letters answered and the right ones
+
+
 class Train(Section):
     """GRPO."""
 
     base_model: str  # "builtin", a Hugging Face id or a local folder
     revision: str  # of a Hugging Face id; "": the newest, resolved to a commit before anything runs
     seed: int
+    preset: Preset  # how GRPO goes about it; train/options.py has both in full
+    grpo: dict[str, Any]  # options of TRL's GRPOConfig by their names, in place of the preset's
     steps: Positive  # optimizer steps
     prompts_per_step: Positive
     group_size: Annotated[int, Field(ge=2)]  # completions a prompt
+    micro_batch: Positive | None  # completions in memory at once in a process; None: all of its share
     learning_rate: Rate
-    beta: Annotated[float, Field(ge=0)]  # KL coefficient
-    epsilon_high: Annotated[float, Field(gt=0)]  # upper clip
-    loss_type: Literal["dapo", "dr_grpo", "grpo", "bnpo"]
-    scale_rewards: Literal["group", "batch", "none"]
-    temperature: Annotated[float, Field(gt=0)]
     max_completion_tokens: Positive
     families: Annotated[tuple[Family, ...], Field(min_length=1)]  # all three: mixed training; one: per-task training
     save_every: Positive  # steps between checkpoints
+    keep: Positive  # checkpoints kept beside the best one
+    processes: Positive  # of this machine, one a GPU
+    sharding: Literal["none", "fsdp", "zero2", "zero3"]  # how several processes divide weights and optimizer state
+    validation: Validation
+    prefilter: Prefilter
+    adapter: Adapter
+    warm_start: WarmStart
+    alarms: Alarms
     mixture: Mixture
     budgets: Budgets
     rewards: Rewards
@@ -210,6 +264,63 @@ class Train(Section):
                 f"{self.max_completion_tokens}: lower the one or raise the other"
             )
         return self
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> Self:
+        if self.prompts_per_step % self.processes:
+            raise ValueError(
+                f"prompts_per_step {self.prompts_per_step} does not divide among {self.processes} processes, and a "
+                f"group stays in one; the nearest that does is {_nearest(self.prompts_per_step, self.processes)}"
+            )
+        share = self.prompts_per_step * self.group_size // self.processes
+        if self.micro_batch and share % self.micro_batch:
+            raise ValueError(
+                f"micro_batch {self.micro_batch} does not divide the {share} completions of a process and step; the "
+                f"nearest that does is {_divisor(share, self.micro_batch)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _saves_lie_between_generations(self) -> Self:
+        """A resume in the middle of completions that several steps share could not be exact."""
+        if self.save_every % self.window:
+            raise ValueError(
+                f"save_every {self.save_every} would save in the middle of completions that {self.window} steps share "
+                f"(train.grpo.steps_per_generation, num_iterations); the nearest that does not is "
+                f"{_nearest(self.save_every, self.window)}"
+            )
+        if self.validation.every % self.save_every:
+            raise ValueError(
+                f"validation.every {self.validation.every} is not a multiple of save_every {self.save_every}; the "
+                f"nearest that is is {_nearest(self.validation.every, self.save_every)}"
+            )
+        return self
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches a process takes for one optimizer step."""
+        share = self.prompts_per_step * self.group_size // self.processes
+        return share // (self.micro_batch or share)
+
+    @property
+    def window(self) -> int:
+        """Optimizer steps that one generation serves, TRL's steps_per_generation x num_iterations in whole steps."""
+        passes = self._option("steps_per_generation", self.accumulation) * self._option("num_iterations", 1)
+        return math.lcm(passes, self.accumulation) // self.accumulation
+
+    def _option(self, name: str, default: int) -> int:
+        value = self.grpo.get(name)
+        return value if isinstance(value, int) and value > 0 else default
+
+
+def _nearest(value: int, unit: int) -> int:
+    """The multiple of `unit`, at least one, that is nearest to `value`."""
+    return max(1, round(value / unit)) * unit
+
+
+def _divisor(whole: int, value: int) -> int:
+    """The divisor of `whole` that is nearest to `value`."""
+    return min((each for each in range(1, whole + 1) if whole % each == 0), key=lambda each: abs(each - value))
 
 
 class Evaluate(Section):

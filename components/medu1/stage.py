@@ -10,7 +10,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from medu1 import journal, record
 from medu1.code import versions
-from medu1.errors import Stop
+from medu1.errors import Interrupted, Stop
 from medu1.journal import Event
 from medu1.record import StepRecord
 from medu1.storage import open_store, scratch
@@ -150,9 +150,10 @@ def tracked(step: str, params: Mapping[str, Any] | None = None, workspace: Works
         tracking.close(stage.run, "FINISHED")
         journal.append(workspace.journal, Event(step=step, kind="finished"))
     except BaseException as error:
-        if stage:
-            stage.tracking.close(stage.run, "FAILED" if isinstance(error, Exception) else "KILLED")
         journal.append(workspace.journal, Event(step=step, kind="failed", message=_paragraph(step, error)))
+        if stage:
+            with suppress(Exception):  # the server may be what failed; the run is swept later
+                stage.tracking.close(stage.run, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -162,6 +163,8 @@ def _paragraph(step: str, error: BaseException) -> str:
     match error:
         case Stop():
             return f"{step}: {error}"
+        case Interrupted(where=where):
+            return f"{step}: stopped before it was done; {where}. Run again: it goes on from there."
         case KeyboardInterrupt() | SystemExit():
             return f"{step}: stopped before it was done. Run again: complete steps are reused."
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 LONGEST_PARAM = 6000  # characters MLflow keeps
+LONGEST_LIST = 7000  # characters of the tag that lists a run's tables; of more than 8,000 MLflow cuts off the end
 HEALTH_SECONDS = 5.0
+REQUEST_SECONDS = "30"  # instead of MLflow's 120
 
 RUN, STEP, LAUNCHER, PARENT = "medu1.run", "medu1.step", "medu1.launcher", "mlflow.parentRunId"
 WEIGHTS, KEY = "medu1.weights", "medu1.key"  # tags of a model version
@@ -37,18 +39,37 @@ class Champion(NamedTuple):
     key: str  # of the model's folder in the store
 
 
+class Point(NamedTuple):
+    """One value of one metric."""
+
+    name: str
+    step: int
+    time: int  # milliseconds since the epoch
+    value: float
+
+
 class Tracking:
     """The runs of one pipeline run. Raises Stop where the tracking server does not answer."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, check: bool = True) -> None:
         self.workspace = workspace
-        if workspace.tracking_uri.startswith(("http://", "https://")):
-            _check_server(workspace.tracking_uri)
+        if check:
+            self.check()
+
+    def check(self) -> None:
+        """Raises Stop where the tracking server does not answer within seconds; a database file always does."""
+        if self.workspace.tracking_uri.startswith(("http://", "https://")):
+            _check_server(self.workspace.tracking_uri)
+
+    def background(self) -> "Tracking":
+        """The same runs through a client of its own, for another thread; made whether the server answers or not."""
+        return Tracking(self.workspace, check=False)
 
     @cached_property
     def client(self) -> "MlflowClient":
         """The client of the tracking server or the database file."""
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", REQUEST_SECONDS)
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
@@ -144,6 +165,27 @@ class Tracking:
         now = get_current_time_millis()
         self.client.log_batch(run, metrics=[Metric(key, float(value), now, step) for key, value in metrics.items()])
 
+    def points(self, run: str, points: Sequence[Point]) -> None:
+        """Log up to 1,000 values in one call, each with its own step and time. The same value twice is one row."""
+        from mlflow.entities import Metric
+
+        metrics = [Metric(point.name, point.value, point.time, point.step) for point in points]
+        self.client.log_batch(run, metrics=metrics)
+
+    def held(self, run: str) -> dict[str, set[int]]:
+        """The steps a run holds of each metric; one call a metric, so for a start rather than for every step."""
+        names = self.client.get_run(run).data.metrics
+        return {name: {metric.step for metric in self.client.get_metric_history(run, name)} for name in names}
+
+    def latest(self, run: str) -> dict[str, Point]:
+        """A run's value of the highest step of each metric, in one call."""
+        metrics = self.client.get_run(run).data.to_proto().metrics
+        return {each.key: Point(each.key, each.step, each.timestamp, each.value) for each in metrics}
+
+    def files(self, run: str, folder: str) -> set[str]:
+        """The names of the files in a folder of a run's artifacts."""
+        return {file.path.rpartition("/")[2] for file in self.client.list_artifacts(run, folder)}
+
     def tags(self, run: str, tags: Mapping[str, str]) -> None:
         """Set tags."""
         for key, value in tags.items():
@@ -161,6 +203,26 @@ class Tracking:
     def table(self, run: str, name: str, columns: Mapping[str, Sequence[object]]) -> None:
         """A table the MLflow UI shows, by column."""
         self.client.log_table(run, {key: list(values) for key, values in columns.items()}, name)
+
+    def table_file(self, run: str, folder: str, path: Path) -> None:
+        """A table from a file that holds it as MLflow stores one (`{"columns": [...], "data": [[...]]}`).
+
+        MLflow's own `log_table` appends to a table of that name, so that a repeated call doubles its rows, and it fails
+        from the 133rd such table on, when the tag that lists them is cut off. Here a repeated call changes nothing, and
+        the tag lists the newest; the file, which says that all is done, comes last.
+        """
+        import json
+
+        from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+
+        entry = {"path": f"{folder}/{path.name}", "type": "table"}
+        listed = json.loads(self.client.get_run(run).data.tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
+        if entry not in listed:
+            listed.append(entry)
+            while len(json.dumps(listed)) > LONGEST_LIST:
+                listed.pop(0)
+            self.client.set_tag(run, MLFLOW_LOGGED_ARTIFACTS, json.dumps(listed))
+        self.client.log_artifact(run, str(path), folder)
 
     def artifact(self, run: str, path: Path) -> None:
         """Upload one file."""

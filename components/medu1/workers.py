@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +12,8 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 
 from medu1.errors import Stop
+
+PATIENCE_SECONDS = 0.2
 
 
 @contextmanager
@@ -37,6 +40,17 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def end_with_parent(begin: int) -> None:
+    """End this process as soon as process `begin` is no longer its parent: no one else would stop it."""
+
+    def watch() -> None:
+        while os.getppid() == begin:
+            time.sleep(PATIENCE_SECONDS)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _begin() -> None:

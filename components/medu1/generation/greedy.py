@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
 
 from medu1.budget import LengthBudget
 from medu1.completion import Completion
+from medu1.generation.model import policy
 from medu1.generation.tokenizer import load_tokenizer
 from medu1.prompt import messages
 from medu1.question import Question
@@ -21,7 +21,7 @@ from medu1.question import Question
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A causal language model and its tokenizer, padding on the left."""
+    """A language model, or a vision-language one, and its tokenizer, padding on the left."""
 
     model: Any  # transformers.PreTrainedModel: its stubs do not type generate
     tokenizer: Any
@@ -31,8 +31,7 @@ def load(folder: Path | str) -> LocalModel:
     """Read a model in Hugging Face layout: safetensors, no code from the folder; on a GPU where there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False)
-    return LocalModel(model.eval().to(device), load_tokenizer(folder))
+    return LocalModel(policy(folder, dtype=dtype).eval().to(device), load_tokenizer(folder))
 
 
 def complete(
@@ -70,23 +69,25 @@ def _generate(local: LocalModel, prompts: list[str], max_tokens: int) -> list[li
     output = local.model.generate(
         **encoded, max_new_tokens=max_tokens, do_sample=False, pad_token_id=local.tokenizer.pad_token_id
     )
-    return [_until_end(row, _ends(local)) for row in output[:, encoded["input_ids"].shape[1] :].tolist()]
+    found = ends(local)
+    return [_until_end(row, found) for row in output[:, encoded["input_ids"].shape[1] :].tolist()]
 
 
-def _ends(local: LocalModel) -> frozenset[int]:
+def ends(local: LocalModel) -> frozenset[int]:
+    """The tokens that end a completion: those the model states and the tokenizer's own."""
     stated = local.model.generation_config.eos_token_id
-    ends = stated if isinstance(stated, list) else [stated]
-    return frozenset(token for token in [*ends, local.tokenizer.eos_token_id] if token is not None)
+    listed = stated if isinstance(stated, list) else [stated]
+    return frozenset(token for token in [*listed, local.tokenizer.eos_token_id] if token is not None)
 
 
-def _until_end(tokens: list[int], ends: frozenset[int]) -> list[int]:
+def _until_end(tokens: list[int], found: frozenset[int]) -> list[int]:
     for index, token in enumerate(tokens):
-        if token in ends:
+        if token in found:
             return tokens[: index + 1]
     return tokens
 
 
 def _completion(local: LocalModel, question: Question, tokens: list[int], max_tokens: int) -> Completion:
-    ended = bool(tokens) and tokens[-1] in _ends(local)
+    ended = bool(tokens) and tokens[-1] in ends(local)
     text = local.tokenizer.decode(tokens, skip_special_tokens=True)
     return Completion(question_id=question.id, text=text, tokens=len(tokens), finish="stop" if ended else "length")

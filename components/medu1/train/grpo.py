@@ -1,70 +1,148 @@
 """GRPO by TRL's trainer: prompts in, groups of sampled completions scored by the one grader, a better policy out.
 
-What a reader would question: no KL term by default (beta 0), rewards centred on their group but not divided by its
-standard deviation (scale_rewards none), DAPO's token-mean loss with a higher upper clip, temperature 1. Checkpoints are
-plain Hugging Face folders of safetensors; the trainer's own, which hold pickles, are off.
+One process of a training. It goes on from the job's checkpoint, which holds weights, optimizer, scheduler, the random
+state of every process and the place in the data; the plan of draws is a function of the questions and parameters, so
+the same draws follow. Under torchrun every process runs this, and the first one writes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from datasets import Dataset, concatenate_datasets
-from transformers import (
-    AutoModelForCausalLM,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
-from trl.trainer.grpo_config import GRPOConfig
-from trl.trainer.grpo_trainer import GRPOTrainer
+from transformers.utils import logging
 
+from medu1 import dataset as prepared
 from medu1.budget import LengthBudget
-from medu1.completion import Completion
-from medu1.generation.tokenizer import load_tokenizer
+from medu1.completion import Completion, Finish
+from medu1.errors import Stop
+from medu1.generation.greedy import LocalModel, ends
+from medu1.generation.model import policy, processor, sees, tokenizer_of
 from medu1.params import Scoring, Train
 from medu1.prompt import messages
 from medu1.question import Question
+from medu1.storage import Bucket
+from medu1.train import checkpoints, options, validation
+from medu1.train.adapter import check_targets, peft_config, quantization
 from medu1.train.budgets import assigned
-from medu1.train.mixture import Plan
+from medu1.train.history import History
+from medu1.train.job import Job, Outcome
+from medu1.train.mirror import Mirror
+from medu1.train.mixture import Plan, planned
+from medu1.train.publisher import Publisher
 from medu1.train.rewards import Judged, judged
 from medu1.train.telemetry import Telemetry
+from medu1.train.trainer import Conduct, Trainer
 
 PART = 4096  # rows that are Python objects at once: 160,000 of 3 kB took 2.7 GB together, 0.7 GB in parts
+FLUSH_SECONDS = 120.0  # for the last checkpoint's copy in the store
 
-OnStep = Callable[[int, Mapping[str, float]], None]
+
+def train(job: Job) -> Outcome:
+    """Run or go on with the job to its end, early or not; the first process writes the outcome."""
+    with _orderly_end() as ending:
+        trainer, conduct = _built(job)
+        conduct.ending = ending
+        _check_together(trainer)
+        leads = trainer.is_world_process_zero()
+        mirror = Mirror(Bucket(job.store), job.key) if job.store and leads else None
+        if leads:
+            kept = partial(_kept, conduct, job.params)
+            trainer.publisher = Publisher(job.root, job.configuration, kept, mirror)
+        trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
+        if trainer.publisher:
+            trainer.publisher.wait()
+        if mirror:
+            mirror.flush(FLUSH_SECONDS)
+            mirror.close()
+    outcome = _outcome(trainer, conduct)
+    if leads:
+        outcome.write(job.root)
+    return outcome
 
 
-def train(
-    base: Path,
-    plan: Plan,
-    params: Train,
-    scoring: Scoring,
-    folder: Path,
-    checkpoints: Path,
-    on_step: OnStep,
-) -> Telemetry:
-    """Train from `base` and write the candidate into `folder`; `on_step` receives the steps done and their metrics."""
-    tokenizer = load_tokenizer(base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", use_safetensors=True, trust_remote_code=False)
-    telemetry = Telemetry()
-    trainer = GRPOTrainer(
+def _built(job: Job) -> tuple[Trainer, Conduct]:
+    """The trainer of one process and what watches it."""
+    logging.disable_progress_bar()
+    params, history, telemetry = job.params, History(job.root / checkpoints.HISTORY), Telemetry()
+    asked = validation.asked(prepared.read(job.dataset, "validation"), params) if params.validation.every else []
+    conduct = Conduct(params, job.scoring, telemetry, history, asked)
+    tokenizer = processor(job.base)
+    arguments = options.config(params, job.root / checkpoints.SAVING)  # first: it takes this process's GPU
+    model = _policy(job)
+    if arguments.ddp_find_unused_parameters is None and not sees(job.base):
+        arguments.ddp_find_unused_parameters = False  # a text leaves only a vision tower without gradients
+    trainer = Trainer(
+        history=history,
         model=model,
         processing_class=tokenizer,
-        args=config(params, checkpoints),
-        train_dataset=rows(plan, params),
-        reward_funcs=grader(params, scoring, int(tokenizer.eos_token_id), telemetry),
-        callbacks=[_Watch(telemetry, on_step, params, checkpoints)],
+        args=arguments,
+        train_dataset=rows(planned(job.questions(), params), params),
+        reward_funcs=grader(params, job.scoring, ends(LocalModel(model, tokenizer_of(tokenizer))), telemetry),
+        peft_config=peft_config(params.adapter),
+        callbacks=[conduct],
     )
+    conduct.trainer = trainer
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return telemetry
+    return trainer, conduct
+
+
+def _policy(job: Job) -> Any:
+    """The base to train. All weights are trained in float32: an update of 1e-6 is lost on half precision's rounding."""
+    adapter = job.params.adapter
+    model = policy(job.base, quantization=quantization(adapter))
+    if adapter.rank:
+        check_targets(adapter, model)
+        return model
+    return model.float() if model.dtype in (torch.bfloat16, torch.float16) else model
+
+
+def _check_together(trainer: Trainer) -> None:
+    """Raises Stop where the started processes each train alone, as accelerate lets them where it finds no backend."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if trainer.accelerator.num_processes != started:
+        raise Stop(
+            f"{started} processes were started, and {trainer.accelerator.num_processes} train together.",
+            "PyTorch found no backend between them.",
+            "Look at the run's log; on GPUs it is nccl, on cores gloo.",
+        )
+
+
+def _kept(conduct: Conduct, params: Train) -> set[int]:
+    """Steps whose checkpoints stay: the newest ones and the best."""
+    leader = validation.best(conduct.points())
+    newest = range(conduct.trainer.state.global_step, 0, -params.save_every)[: params.keep]
+    return {*newest, *([leader.step] if leader else [])}
+
+
+def _outcome(trainer: Trainer, conduct: Conduct) -> Outcome:
+    step = int(trainer.state.global_step)
+    if step >= conduct.params.steps:
+        return Outcome(end="finished", step=step)
+    if conduct.interrupted:
+        return Outcome(end="interrupted", step=step)
+    return Outcome(end="stopped", step=step, message=conduct.reason)
+
+
+@contextmanager
+def _orderly_end() -> Iterator[threading.Event]:
+    """While it lasts, SIGTERM ends the training at its next step; the event says that it came."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def rows(plan: Plan, params: Train) -> Dataset:
@@ -78,8 +156,8 @@ def rows(plan: Plan, params: Train) -> Dataset:
 
 
 def _held(plan: Plan, places: Sequence[int], params: Train) -> Dataset:
-    questions = [plan.questions[place] for place in places]
-    return Dataset.from_list([_row(each, assigned(each, params.budgets, params.seed)) for each in questions])
+    held = [plan.questions[place] for place in places]
+    return Dataset.from_list([_row(each, assigned(each, params.budgets, params.seed)) for each in held])
 
 
 def _row(question: Question, budget: LengthBudget | None) -> dict[str, Any]:
@@ -90,45 +168,16 @@ def _row(question: Question, budget: LengthBudget | None) -> dict[str, Any]:
     }
 
 
-def config(params: Train, checkpoints: Path) -> GRPOConfig:
-    """TRL's options; one optimizer step a generation, so that every update is on-policy; the plan orders the rows."""
-    return GRPOConfig(
-        output_dir=str(checkpoints),
-        seed=params.seed,
-        max_steps=params.steps,
-        per_device_train_batch_size=params.prompts_per_step * params.group_size,
-        shuffle_dataset=False,
-        num_generations=params.group_size,
-        max_completion_length=params.max_completion_tokens,
-        temperature=params.temperature,
-        learning_rate=params.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
-        warmup_steps=min(5, params.steps // 10),
-        beta=params.beta,
-        epsilon_high=params.epsilon_high,
-        loss_type=params.loss_type,
-        scale_rewards=params.scale_rewards,
-        mask_truncated_completions=True,
-        max_grad_norm=1.0,
-        bf16=torch.cuda.is_available(),
-        activation_checkpointing=False,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=torch.cuda.is_available(),
-    )
-
-
-def grader(params: Train, scoring: Scoring, end: int, telemetry: Telemetry) -> Callable[..., list[float | None]]:
+def grader(
+    params: Train, scoring: Scoring, ends: frozenset[int], telemetry: Telemetry
+) -> Callable[..., list[float | None]]:
     """TRL's reward function: conversational completions in, one total or None each out."""
 
     def reward(
         completions: Any, completion_ids: Any, question: Sequence[str], budget: Sequence[str], **_: object
     ) -> list[float | None]:
         batch = [
-            _judged(row, asked, turns[-1]["content"], ids, params, scoring, end)
+            _judged(row, asked, turns[-1]["content"], ids, params, scoring, ends)
             for row, asked, turns, ids in zip(question, budget, completions, completion_ids, strict=True)
         ]
         telemetry.record(batch, params.group_size)
@@ -137,36 +186,11 @@ def grader(params: Train, scoring: Scoring, end: int, telemetry: Telemetry) -> C
     return reward
 
 
-def _judged(row: str, asked: str, text: str, ids: Sequence[int], params: Train, scoring: Scoring, end: int) -> Judged:
+def _judged(
+    row: str, asked: str, text: str, ids: Sequence[int], params: Train, scoring: Scoring, ends: frozenset[int]
+) -> Judged:
     question = Question.model_validate_json(row)
     budget = LengthBudget.model_validate_json(asked) if asked else None
-    completion = Completion(
-        question_id=question.id, text=text, tokens=len(ids), finish="stop" if end in ids else "length"
-    )
+    finish: Finish = "stop" if ids and ids[-1] in ends else "length"
+    completion = Completion(question_id=question.id, text=text, tokens=len(ids), finish=finish)
     return judged(question, completion, budget, scoring, params.rewards, params.max_completion_tokens)
-
-
-class _Watch(TrainerCallback):
-    """Hands each step's figures on, and writes a checkpoint every few steps."""
-
-    def __init__(self, telemetry: Telemetry, on_step: OnStep, params: Train, checkpoints: Path) -> None:
-        self.telemetry, self.on_step, self.params, self.checkpoints = telemetry, on_step, params, checkpoints
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Mapping[str, Any] | None = None,
-        **_: object,
-    ) -> None:
-        """TRL's scalars beside the grader's."""
-        numbers = {key: float(value) for key, value in (logs or {}).items() if isinstance(value, int | float)}
-        self.on_step(state.global_step, {**numbers, **self.telemetry.metrics()})
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: object
-    ) -> None:
-        """A plain Hugging Face folder; the last step's weights are the candidate itself."""
-        if state.global_step % self.params.save_every == 0 and state.global_step < self.params.steps:
-            model.save_pretrained(self.checkpoints / f"step-{state.global_step}")

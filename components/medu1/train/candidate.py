@@ -1,0 +1,26 @@
+"""A checkpoint's model as one plain Hugging Face folder, in the precision its base came in."""
+
+from pathlib import Path
+
+from medu1.train import checkpoints
+from medu1.train.checkpoints import Found
+from medu1.train.job import Job
+
+
+def write(job: Job, found: Found, folder: Path) -> None:
+    """Merge an adapter, round float32 weights to a base's half precision, or copy: safetensors and tokenizer."""
+    import torch
+    from transformers import AutoConfig
+
+    from medu1.generation.model import policy
+    from medu1.train.adapter import merged
+
+    precision = AutoConfig.from_pretrained(job.base, trust_remote_code=False).dtype
+    if job.params.adapter.rank:
+        merged(job.base, found.folder, folder)
+        return
+    checkpoints.copy_model(found, folder)
+    if precision in (torch.bfloat16, torch.float16):
+        for weights in folder.glob("model*.safetensors*"):
+            weights.unlink()
+        policy(found.folder, dtype=precision).save_pretrained(folder)
