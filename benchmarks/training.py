@@ -229,7 +229,7 @@ def _medu1(
     job.write()
     history = History(root / checkpoints.HISTORY)
     clock = _Clock()
-    grpo.WATCHERS.append(clock.callback())
+    grpo.Conduct = _timed(clock)  # type: ignore[misc]
     with tracked("train") as stage, Recorder(stage.tracking, stage.run, history):
         grpo.train(job)
     if not learning:
@@ -250,6 +250,10 @@ class _Clock:
     def __init__(self) -> None:
         self.ends: list[float] = []
 
+    def tick(self) -> None:
+        """A step is over."""
+        self.ends.append(time.perf_counter())
+
     def callback(self) -> Any:
         from transformers import TrainerCallback
 
@@ -257,7 +261,7 @@ class _Clock:
 
         class Callback(TrainerCallback):
             def on_step_end(self, *_: object, **__: object) -> None:
-                clock.ends.append(time.perf_counter())
+                clock.tick()
 
         return Callback()
 
@@ -268,6 +272,18 @@ class _Clock:
         """The mean over the timed steps, which holds whatever happens between two of them."""
         step = (self.ends[-1] - self.ends[SKIPPED - 1]) / (len(self.ends) - SKIPPED)
         return {"step": step, "completions_per_second": train.prompts_per_step * train.group_size / step}
+
+
+def _timed(clock: _Clock) -> Any:
+    """What watches medu1's training, with a clock."""
+    from medu1.train.trainer import Conduct
+
+    class Timed(Conduct):
+        def on_step_end(self, *arguments: Any, **named: Any) -> None:
+            super().on_step_end(*arguments, **named)
+            clock.tick()
+
+    return Timed
 
 
 def _accuracy(model: Any, tokenizer: Any, data: Path, train: Any, scoring: Any) -> float:

@@ -1,7 +1,8 @@
-"""One attempt at a training that kills its own process, without warning, at a named point: `killed.py POINT CALL`.
+"""One attempt at a training that kills its own process, without warning, in the n-th call of a named point.
 
-Run as a script: `step` is the whole step in the environment's home, `member` one process of torchrun. The process that
-is killed is the first one; its end takes the others along, as an out-of-memory kill or a lost node would.
+`killed.py step PROCESSES POINT CALL` is the whole step in the environment's home, `killed.py member JOB POINT CALL` one
+process of torchrun. The process that is killed is the first one; its end takes the others along, as an out-of-memory
+kill or a lost node would. At the point `none` nothing is killed, and CALL is the number of steps, 0 for six.
 """
 
 import os
@@ -75,10 +76,11 @@ def attempt(processes: int, point: Point, call: int) -> None:
     """The step; several processes are this script under torchrun, so that one of them can be killed."""
     if processes == 1:
         arm(point, call)
-    else:
+    elif point != "none":
         launch.start = lambda job: _torchrun(job, point, call)  # type: ignore[assignment]
     prepared = made(Workspace.from_environment())
-    print(prepared.trained(params(processes)).text())
+    steps = call if point == "none" and call else STEPS
+    print(prepared.trained(params(processes).model_copy(update={"steps": steps})).text())
 
 
 def _torchrun(job: Job, point: Point, call: int) -> Outcome:

@@ -75,8 +75,8 @@ def test_a_wrong_setting_is_refused_before_anything_starts(setting: str, message
 
 def test_a_missing_parameter_is_named(place: Path) -> None:
     params = (place / "params.yaml").read_text(encoding="utf-8")
-    (place / "params.yaml").write_text(params.replace("  temperature: 1.0\n", ""), encoding="utf-8")
-    assert "train.temperature is missing" in refused(medu1("run", cwd=place))
+    (place / "params.yaml").write_text(params.replace("  keep: 2 ", "  # "), encoding="utf-8")
+    assert "train.keep is missing" in refused(medu1("run", cwd=place))
 
 
 def test_a_yaml_error_names_its_line(place: Path) -> None:

@@ -85,7 +85,7 @@ def test_every_wrong_key_is_named_at_once(data: dict[str, Any]) -> None:
         ("train.group_size", 1, "greater than or equal to 2"),
         ("train.learning_rate", 0, "greater than 0"),
         ("train.learning_rate", 1, "less than 1"),
-        ("train.loss_type", "ppo", "'dapo', 'dr_grpo', 'grpo' or 'bnpo'"),
+        ("train.sharding", "zero1", "'none', 'fsdp', 'zero2' or 'zero3'"),
         ("train.families", ["poetry"], "'choice', 'open' or 'calculation'"),
         ("train.rewards.correct", 0, "nothing else makes an answer right"),
         ("train.rewards.overlong", -1, "greater than or equal to 0"),

@@ -14,7 +14,7 @@ from medu1.prompt import user_text
 from medu1.question import Choice, Integer, Question, gold_text
 from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.scoring.reward import DEFAULT_REWARDS
-from medu1.stage import Stage, produce
+from medu1.stage import produce
 from medu1.train import step
 from medu1.workspace import Workspace
 
@@ -85,7 +85,7 @@ class Prepared(NamedTuple):
 def made(workspace: Workspace, base: Base = TINY) -> Prepared:
     """The tiny base and its questions, in the workspace's store; its environment is the process's."""
     model = produce("base", base.model_dump(mode="json"), {}, "code", lambda stage, folder: _write_base(folder, base))
-    data = produce("prepare", {}, {}, "code", _write_data)
+    data = produce("prepare", {}, {}, "code", lambda stage, folder: write_data(folder))
     return Prepared(
         workspace,
         ModelManifest(key=model.key, digest="base", base="builtin", revision=""),
@@ -105,7 +105,8 @@ def _write_base(folder: Path, params: Base) -> Mapping[str, Any]:
     return {}
 
 
-def _write_data(stage: Stage, folder: Path) -> Mapping[str, Any]:
+def write_data(folder: Path) -> Mapping[str, Any]:
+    """Training and validation questions, as prepare writes them."""
     dataset.write(folder, "train", [*CHOICES, SUM])
     dataset.write(folder, "validation", [each.model_copy(update={"id": f"v/{each.id}"}) for each in CHOICES[:4]])
     return {}

@@ -15,7 +15,7 @@ class Stop(Exception):
 
 
 class Interrupted(SystemExit):
-    """Asked to end by SIGTERM, after saving what the next attempt goes on from: exit code 75, sysexits.h's EX_TEMPFAIL."""
+    """Asked to end by SIGTERM, after saving what the next attempt goes on from: exit code 75, EX_TEMPFAIL."""
 
     CODE = 75
 

@@ -98,6 +98,8 @@ def chosen(params: Train) -> dict[str, Any]:
 
 def check(params: Train) -> None:
     """Raises Stop where `train.grpo` names an option that TRL has not or that is fixed elsewhere, or a wrong value."""
+    if not params.grpo:
+        return
     from trl.trainer.grpo_config import GRPOConfig
 
     hints = typing.get_type_hints(GRPOConfig)

@@ -23,7 +23,7 @@ from medu1.params import Scoring, Train
 from medu1.question import Question
 from medu1.stage import Stage, fetch, produce
 from medu1.storage import Bucket
-from medu1.train import alarms, candidate, checkpoints, launch, mirror, options, validation
+from medu1.train import alarms, candidate, checkpoints, launch, mirror, options, prefilter, validation
 from medu1.train.checkpoints import Found
 from medu1.train.history import History
 from medu1.train.job import Job, Outcome
@@ -50,12 +50,7 @@ def trained(
     Raises Stop where a family has no question or an option is none of TRL's; Interrupted after SIGTERM, once a
     checkpoint is saved.
     """
-    from medu1.train import demonstrated, prefilter
-
-    if params.grpo:
-        options.check(params)
-    launch.check_devices(params.processes)
-    start = demonstrated.started(params, base, data, code)
+    start = _warmed(params, base, data, code)
     sections = {
         "train": params.model_dump(mode="json", exclude=set(PLACEMENT)),
         "scoring": scoring.model_dump(mode="json"),
@@ -64,6 +59,8 @@ def trained(
     identity = record.fingerprint("train", sections, inputs, code)
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
+        options.check(params)
+        launch.check_devices(params.processes)
         key = f"checkpoints/{identity}"
         job = Job(
             params=params,
@@ -83,6 +80,15 @@ def trained(
 
     output = produce("train", sections, inputs, code, make)
     return ModelManifest(key=output.key, digest=output.record.facts["digest"], base=base.base, revision=base.revision)
+
+
+def _warmed(params: Train, base: ModelManifest, data: DatasetManifest, code: str) -> ModelManifest:
+    """The model GRPO starts from: the base, or what supervised steps made of it."""
+    if not params.warm_start.steps:
+        return base
+    from medu1.train import demonstrated
+
+    return demonstrated.started(params, base, data, code)
 
 
 def _configuration(params: Train, scoring: Scoring, inputs: Mapping[str, str], code: str) -> dict[str, str]:
