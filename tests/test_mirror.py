@@ -17,9 +17,10 @@ from uuid import uuid4
 
 import pytest
 
+from medu1.bucket import PART, Absent, Bucket, Torn
 from medu1.errors import Stop
-from medu1.storage import PART, Absent, Bucket, Torn
-from medu1.train.mirror import Mirror, newest, restore
+from medu1.train.mirror import Mirror
+from medu1.train.restoration import newest, restore
 from s3 import S3
 
 KEY = "checkpoints/0123456789abcdef"
@@ -213,7 +214,7 @@ def test_a_killed_process_leaves_no_checkpoint_and_the_next_one_completes_it(
     code = f"""
 import os, sys, time
 from pathlib import Path
-from medu1.storage import Bucket
+from medu1.bucket import Bucket
 from medu1.train.mirror import Mirror
 
 class Killed(Bucket):
@@ -715,7 +716,7 @@ def test_a_silent_store_does_not_keep_a_finished_process_alive(silent: Event, tm
 from pathlib import Path
 from threading import Thread
 from time import sleep
-from medu1.storage import Bucket
+from medu1.bucket import Bucket
 
 bucket = Bucket("s3://somewhere")
 Thread(target=bucket.upload, args=(open({str(tmp_path / "large")!r}, "rb"), "large"), daemon=True).start()
@@ -895,8 +896,9 @@ def test_an_upload_holds_a_few_parts_in_memory_and_not_the_file(bucket: Bucket, 
     (folder / "checkpoint.json").write_text(json.dumps(marker), encoding="utf-8")
     code = f"""
 from pathlib import Path
-from medu1.storage import Bucket
-from medu1.train.mirror import Mirror, newest
+from medu1.bucket import Bucket
+from medu1.train.mirror import Mirror
+from medu1.train.restoration import newest
 
 def peak():  # of this program; getrusage's is also of the process it is forked from
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])

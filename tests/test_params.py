@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from medu1.errors import Stop
-from medu1.params import Params, Section, Train, overridden
+from medu1.params import Params, Train, overridden
 from medu1.prepare.contamination.contamination import DEFAULT_CONTAMINATION
 from medu1.prepare.health.phi import DEFAULT_PHI
 from medu1.prepare.repeats.duplicates import DEFAULT_DUPLICATES
+from medu1.section import Section
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 

@@ -16,7 +16,7 @@ MEDU1 = ROOT / "components" / "medu1"
 
 STEPS = {"run", "base", "prepare", "train", "evaluate", "register"}
 SHARED = {"calculators", "scoring", "generation", "builtin", "drawing"}  # below the steps
-SERVICES = {"storage", "tracking", "stage", "code", "dataset"}  # not nouns: they touch disks and servers
+SERVICES = {"bucket", "storage", "tracking", "stage", "code", "dataset"}  # not nouns: they touch disks and servers
 MAY_USE = {
     "run": set[str](),
     "base": {"builtin", "calculators"},
@@ -36,8 +36,8 @@ ONLY_IN = {  # third-party package -> the places that may import it
     "vllm": {"generation"},
     "dvc": {"prepare"},
     "mlflow": {"tracking.py", "register"},
-    "boto3": {"storage.py"},
-    "botocore": {"storage.py"},
+    "boto3": {"bucket.py"},
+    "botocore": {"bucket.py"},
     "typer": {"pipelines"},
     "rich": {"pipelines"},
 }

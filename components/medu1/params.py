@@ -4,41 +4,20 @@
 is part of the message. Below this door a section travels as one canonical JSON string (a kfp dict turns 7 into 7.0).
 """
 
-import difflib
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from medu1.columns import Columns
 from medu1.errors import Stop
 from medu1.question import Family, Frozen
+from medu1.section import Fraction, Positive, Rate, Section, Weight, Whole, explained
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-Whole = Annotated[int, Field(ge=0)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, lt=1)]  # a learning rate or a significance level
 Preset = Literal["recommended", "paper"]  # the authors' rules with their faults, or those repaired
 Alarm = Literal["accuracy_falls", "length_collapse", "repetition", "letter_skew"]
-
-
-class Section(Frozen):
-    """One step's parameters."""
-
-    def canonical(self) -> str:
-        """Sorted keys, no spaces: equal parameters are equal strings."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read what `canonical` writes. Raises Stop naming the key that is wrong."""
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise _explained(error, cls, cls.__name__.lower()) from None
 
 
 class Base(Section):
@@ -365,7 +344,7 @@ class Params(Frozen):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise _explained(error, cls, where) from None
+            raise explained(error, cls, where) from None
 
 
 def overridden(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -381,34 +360,3 @@ def overridden(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
             place = inner
         place[last] = value
     return copy
-
-
-def _explained(error: ValidationError, model: type[BaseModel], where: str) -> Stop:
-    lines = [_line(problem, model) for problem in error.errors()]
-    return Stop(f"{where}: " + "; ".join(lines) + ".", next_step="Correct the parameter and run again.")
-
-
-def _line(problem: Any, model: type[BaseModel]) -> str:
-    path = [str(part) for part in problem["loc"]]
-    dotted = ".".join(path)
-    match problem["type"]:
-        case "missing":
-            return f"{dotted} is missing"
-        case "extra_forbidden":
-            nearest = difflib.get_close_matches(path[-1], _keys(model, path[:-1]), n=1, cutoff=0.0)
-            return f"{dotted} is not a parameter; the nearest is {'.'.join([*path[:-1], *nearest])}"
-        case _:
-            message = problem["msg"].removeprefix("Value error, ")
-            return (
-                f"{dotted or 'value'} = {problem['input']!r}: {message}"
-                if not isinstance(problem["input"], dict)
-                else f"{dotted}: {message}"
-            )
-
-
-def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
-    """The fields at a path; a mapping of any keys to models is passed through."""
-    found: Any = model
-    for key in path:
-        found = get_args(found)[-1] if get_origin(found) is dict else found.model_fields[key].annotation
-    return list(found.model_fields)

@@ -19,6 +19,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils import logging
 
 from medu1 import dataset as prepared
+from medu1.bucket import Bucket
 from medu1.budget import LengthBudget
 from medu1.completion import Completion, Finish
 from medu1.errors import Stop
@@ -27,7 +28,6 @@ from medu1.generation.model import policy, processor, sees, tokenizer_of
 from medu1.params import Scoring, Train
 from medu1.prompt import messages
 from medu1.question import Question
-from medu1.storage import Bucket
 from medu1.train import checkpoints, options, validation
 from medu1.train.adapter import check_targets, peft_config, quantization
 from medu1.train.budgets import assigned

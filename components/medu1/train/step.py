@@ -16,14 +16,14 @@ from typing import Any
 
 from medu1 import dataset as prepared
 from medu1 import record
+from medu1.bucket import Bucket
 from medu1.code import SHAPING, versions
 from medu1.errors import Interrupted, Stop
 from medu1.manifest import DatasetManifest, Manifest, ModelManifest
 from medu1.params import Scoring, Train
 from medu1.question import Question
 from medu1.stage import Stage, fetch, produce
-from medu1.storage import Bucket
-from medu1.train import alarms, candidate, checkpoints, launch, mirror, options, prefilter, validation
+from medu1.train import alarms, candidate, checkpoints, launch, options, prefilter, restoration, validation
 from medu1.train.checkpoints import Found
 from medu1.train.history import History
 from medu1.train.job import Job, Outcome
@@ -137,8 +137,8 @@ def _found(stage: Stage, job: Job) -> Found | None:
     shutil.rmtree(job.root / checkpoints.SAVING, ignore_errors=True)  # of a process that was killed
     job.root.mkdir(parents=True, exist_ok=True)
     found = checkpoints.newest(job.root)
-    if job.store and (mirror.newest(Bucket(job.store), job.key) or 0) > (found.marker.step if found else 0):
-        restored = mirror.restore(Bucket(job.store), job.key, job.root)
+    if job.store and (restoration.newest(Bucket(job.store), job.key) or 0) > (found.marker.step if found else 0):
+        restored = restoration.restore(Bucket(job.store), job.key, job.root)
         for note in restored.notes:
             stage.note(note)
         found = checkpoints.newest(job.root)
@@ -221,7 +221,7 @@ def _best(job: Job) -> Found:
     history = History(job.root / checkpoints.HISTORY)
     leader = validation.best(validation.points((line.step, line.metrics) for line in history.lines()))
     if leader and job.store and not (job.root / checkpoints.name(leader.step)).exists():
-        mirror.restore(Bucket(job.store), job.key, job.root, leader.step)
+        restoration.restore(Bucket(job.store), job.key, job.root, leader.step)
     held = [found for found in checkpoints.held(job.root) if checkpoints.is_sound(found)]
     for found in held:
         if leader and found.marker.step == leader.step:

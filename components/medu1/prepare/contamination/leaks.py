@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from medu1.params import Fraction
 from medu1.question import Frozen
+from medu1.section import Fraction
 
 Kind = Literal["text", "options"]
 

@@ -6,8 +6,8 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import Field
 
-from medu1.params import Fraction
 from medu1.question import Frozen
+from medu1.section import Fraction
 
 Kind = Literal["exact", "near"]
 
