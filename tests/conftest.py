@@ -8,6 +8,7 @@ import pytest
 from hub import hub as hub
 from medu1.tracking import Tracking
 from medu1.workspace import Workspace
+from models import one_thread as one_thread
 from prepared import chain as chain
 from prepared import database as database
 from s3 import s3 as s3

@@ -1,6 +1,5 @@
 """LoRA: its options become PEFT's, its targets are checked, and the merged model is the one that was trained."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,12 +8,9 @@ import pytest
 import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM
-from transformers.utils import logging
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from medu1.base.tokenizer import fit
-from medu1.base.warmstart import untrained
 from medu1.errors import Stop
 from medu1.generation.model import policy, processor
 from medu1.params import Adapter, Base
@@ -22,12 +18,14 @@ from medu1.prompt import messages, user_text
 from medu1.question import Integer, Question
 from medu1.train import adapter
 from medu1.train.adapter import check_targets, merged, peft_config, quantization
+from models import write_tiny
 
 TINY = Base(vocabulary=360, hidden=16, layers=2, heads=2, steps=1, batch=1, learning_rate=0.01, guesses=0.5, seed=0)
 LORA = Adapter(rank=4, alpha=8, dropout=0.0, targets=("all-linear",), quantized=False)
 SUM = Question(id="sum/1", source="own", text="What is 1 + 7?", gold=Integer(value=8))
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings(r"ignore:'pin_memory' argument is set as true:UserWarning"),
     pytest.mark.filterwarnings(r"ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # TRL reads it
 ]
@@ -37,24 +35,9 @@ def lora(**fields: object) -> Adapter:
     return Adapter.model_validate(LORA.model_dump() | fields)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quiet_and_single_threaded() -> Iterator[None]:
-    logging.disable_progress_bar()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    logging.enable_progress_bar()
-
-
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny Qwen2 with a tied embedding, as the store has it."""
-    folder = tmp_path_factory.mktemp("base")
-    tokenizer = fit([user_text(SUM)] * 5, TINY.vocabulary)
-    untrained(TINY, tokenizer).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return write_tiny(tmp_path_factory.mktemp("base"), [user_text(SUM)] * 5, TINY)
 
 
 def trainer(base: Path, params: Adapter, folder: Path, steps: int = 3) -> Any:

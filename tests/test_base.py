@@ -1,13 +1,11 @@
 """The base model: a tokenizer that keeps what graders read, a warm start that repeats, and models copied safely."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
-from transformers.utils import logging
 
 from medu1 import dataset, journal, record
 from medu1.base import builtin, component
@@ -41,6 +39,7 @@ def sums(count: int) -> list[Question]:
     ]
 
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 QUESTIONS = [
     *sums(12),
     Question(
@@ -61,17 +60,6 @@ QUESTIONS = [
         rationale="rickets: vitamin D",
     ),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quiet_and_single_threaded() -> Iterator[None]:
-    """Threads that wait for each other make a model this small many times slower on a busy machine."""
-    logging.disable_progress_bar()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    logging.enable_progress_bar()
 
 
 @pytest.fixture(scope="module")

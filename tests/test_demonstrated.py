@@ -2,16 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
-from transformers.utils import logging
 
 from medu1 import dataset, journal, record
-from medu1.base.tokenizer import END, TAGS, fit
+from medu1.base.tokenizer import END, TAGS
 from medu1.base.warmstart import untrained
 from medu1.completion import Completion
 from medu1.errors import Stop
@@ -35,10 +34,12 @@ from medu1.train.demonstrated import (
     worked_answer,
 )
 from medu1.workspace import Workspace
+from models import write_tiny
 
 TINY = Base(vocabulary=360, hidden=32, layers=1, heads=2, steps=1, batch=1, learning_rate=0.01, guesses=0.5, seed=0)
 PARAMS = WarmStart(steps=3, batch=4, learning_rate=0.01)
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings(r"ignore:'pin_memory' argument is set as true:UserWarning"),
     pytest.mark.filterwarnings(r"ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # TRL reads it
 ]
@@ -67,24 +68,10 @@ OPEN = Question(
 BARE = [each.model_copy(update={"rationale": "", "source": "bare"}) for each in SUMS]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quiet_and_single_threaded() -> Iterator[None]:
-    logging.disable_progress_bar()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    logging.enable_progress_bar()
-
-
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny Qwen2 with random weights and the built-in chat template."""
-    folder = tmp_path_factory.mktemp("base")
-    tokenizer = fit([user_text(each) + worked_answer(each) for each in (*SUMS, LETTER, OPEN)], TINY.vocabulary)
-    untrained(TINY, tokenizer).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    texts = [user_text(each) + worked_answer(each) for each in (*SUMS, LETTER, OPEN)]
+    return write_tiny(tmp_path_factory.mktemp("base"), texts, TINY)
 
 
 @pytest.fixture

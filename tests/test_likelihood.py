@@ -13,6 +13,7 @@ from trl.trainer.utils import add_fused_lm_head
 from medu1.generation.sampling import FITTING
 from medu1.train import likelihood as module
 from medu1.train.likelihood import IGNORED, Likelihood, Packed, likelihood, pack
+from models import random_config
 
 VOCABULARY = 40
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT
@@ -52,22 +53,7 @@ def rows() -> Batch:
 
 
 def tiny(kind: str = "qwen2", temperature: float = 1.0, lora: bool = False) -> Any:
-    torch.manual_seed(0)
-    config = transformers.AutoConfig.for_model(
-        kind,
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
-        initializer_range=0.15,
-        pad_token_id=0,
-        bos_token_id=None,
-        eos_token_id=1,
-        sliding_window=None,
-    )
+    config = random_config(kind, VOCABULARY, 0.15, max_position_embeddings=128)
     model = transformers.AutoModelForCausalLM.from_config(config)
     add_fused_lm_head(model, temperature=temperature, outputs=("log_probs", "entropy"))
     if lora:

@@ -3,7 +3,7 @@
 import json
 import pickle
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,12 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Config,
 )
-from transformers.utils import logging
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from medu1 import record
 from medu1.base.pretrained import copy_model, copy_tokenizer
 from medu1.base.tokenizer import ASSISTANT, END, TAGS, fit
-from medu1.base.warmstart import untrained
 from medu1.errors import Stop
 from medu1.generation import greedy
 from medu1.generation.model import policy, processor, sees, tokenizer_of
@@ -36,10 +34,12 @@ from medu1.params import Base, WarmStart
 from medu1.prompt import messages, user_text
 from medu1.question import Integer, Question
 from medu1.train.demonstrated import warm_start
+from models import write_tiny
 
 TINY = Base(vocabulary=360, hidden=16, layers=1, heads=2, steps=1, batch=1, learning_rate=0.01, guesses=0.5, seed=0)
 SUM = Question(id="sum/1", source="own", text="What is 1 + 7?", gold=Integer(value=8), rationale="1 + 7 = 8")
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings(r"ignore:'pin_memory' argument is set as true:UserWarning"),
     pytest.mark.filterwarnings(r"ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # TRL reads it
 ]
@@ -49,28 +49,13 @@ PLAIN_TEXT = "{{ message.content }}"
 Change = Callable[[Path], object]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quiet_and_single_threaded() -> Iterator[None]:
-    logging.disable_progress_bar()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    logging.enable_progress_bar()
-
-
 def fitted() -> PreTrainedTokenizerFast:
     return fit([user_text(SUM)] * 5, TINY.vocabulary)
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny Qwen2 as a person has it on disk."""
-    folder = tmp_path_factory.mktemp("sound")
-    tokenizer = fitted()
-    untrained(TINY, tokenizer).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return write_tiny(tmp_path_factory.mktemp("sound"), [user_text(SUM)] * 5, TINY)
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig, PromptTuningConfig
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 from trl.trainer.grpo_config import GRPOConfig
 
 from medu1.base.tokenizer import fit
 from medu1.generation import sampling
 from medu1.train.rollouts import Rollouts
+from models import random_config
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:'pin_memory' argument is set as true:UserWarning"),  # torch, no accelerator
@@ -35,20 +36,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 def model(folder: Path) -> Qwen2ForCausalLM:
     """Far from uniform; saved, since TRL reads the reference model from there."""
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        initializer_range=0.15,
-        pad_token_id=0,
-        bos_token_id=None,
-        eos_token_id=1,
-    )
+    config = random_config("qwen2", VOCABULARY, 0.15, intermediate_size=64)
     made = Qwen2ForCausalLM(config)
     made.generation_config.eos_token_id = ENDS
     made.save_pretrained(folder / "base")

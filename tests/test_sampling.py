@@ -10,6 +10,7 @@ from scipy.stats import chisquare
 
 from medu1.generation import sampling
 from medu1.generation.sampling import FITTING, Sampled, decode, greedy, obstacle
+from models import random_config
 
 END = 1
 VOCABULARY = 48
@@ -18,22 +19,7 @@ PROMPTS = [[5, 6, 7], [9, 8, 7, 6, 5, 4, 11], [5, 6, 7], [12], [9, 8, 7, 6, 5, 4
 
 def tiny(kind: str = "qwen2", **changes: Any) -> Any:
     """Random weights, far from uniform, in float64."""
-    torch.manual_seed(0)
-    config = transformers.AutoConfig.for_model(
-        kind,
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        initializer_range=0.4,
-        pad_token_id=0,
-        bos_token_id=None,
-        eos_token_id=END,
-        **{"sliding_window": None, **changes},
-    )
+    config = random_config(kind, VOCABULARY, 0.4, eos_token_id=END, **changes)
     return transformers.AutoModelForCausalLM.from_config(config).double()
 
 
