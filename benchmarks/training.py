@@ -51,12 +51,12 @@ def main() -> None:
     if options.side:
         print(json.dumps(_one(options)))
         return
-    found: dict[str, Any] = {"machine": machine("torch", "transformers", "trl", "mlflow")}
-    if options.rounds:
-        found["speed"] = _speed(options)
-    if options.seeds:
-        found["learning"] = _learning(options)
-    record.write_text(options.out, json.dumps(found, indent=1) + "\n")
+    parts = {"speed": _speed if options.rounds else None, "learning": _learning if options.seeds else None}
+    found: dict[str, Any] = json.loads(options.out.read_text()) if options.out.exists() else {}
+    for name, measure in parts.items():
+        if measure:
+            found[name] = {"machine": machine("torch", "transformers", "trl", "mlflow"), **measure(options)}
+            record.write_text(options.out, json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 
