@@ -12,7 +12,7 @@ Three sides run in turn, each in a process of its own, the order turned every ro
 
 Steps are timed from the third on; the learning rate is next to 0 there, so that all sides write completions of equal
 length. `learning` trains plain TRL with the grader and medu1 for several seeds at the default learning rate, and asks
-both models every validation question greedily.
+both last steps every validation question greedily.
 """
 
 import argparse
@@ -143,9 +143,10 @@ def _one(options: argparse.Namespace) -> dict[str, Any]:
     train = params.train.model_copy(update={"seed": options.seed})
     base, data = (_newest(options.home, step) for step in ("base", "prepare"))
     learning = options.side.endswith("-learning")
+    last = params.train.validation.model_copy(update={"every": 0})  # the last step counts, not the best one
+    train = train.model_copy(update={"validation": last})
     if not learning:
-        still = params.train.validation.model_copy(update={"every": 0})
-        train = train.model_copy(update={"steps": options.steps, "learning_rate": STILL, "validation": still})
+        train = train.model_copy(update={"steps": options.steps, "learning_rate": STILL})
     with tempfile.TemporaryDirectory(prefix="medu1-training-") as folder:
         os.environ |= {"MEDU1_HOME": folder, "MEDU1_RUN": "bench"}
         if options.side.startswith("trl"):
