@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install check test compile run
+.PHONY: help install check test test-faults compile run
 
 help:  ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## set up .venv with the tested versions
 
@@ -25,6 +25,9 @@ run: $(STAMP)  ## the whole chain on this machine
 
 test: $(STAMP)  ## the test suite, one real tiny training included
 	$(BIN)/pytest -n auto --dist loadfile
+
+test-faults: $(STAMP)  ## trainings that are killed, stopped, cut off from their servers or out of disk
+	$(BIN)/pytest -n auto --dist loadscope -m faults
 
 check: $(STAMP)  ## style, formatting, types
 	$(BIN)/ruff check .

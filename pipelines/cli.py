@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import medu1
-from medu1.errors import EXIT_CODE, Stop
+from medu1.errors import EXIT_CODE, Interrupted, Stop
 from pipelines import data_commands
 
 if TYPE_CHECKING:
     from medu1.workspace import Workspace
+    from pipelines.progress import Board
+    from pipelines.steps import Step
 
 app = typer.Typer(help=medu1.__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data = typer.Typer(help="Raw data and the pin that fixes its bytes.", no_args_is_help=True)
@@ -32,12 +35,15 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on s
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a parameter; the value is YAML.")
 ]
+ParamsFile = Annotated[Path, typer.Option("--params", help="Every knob of the chain.")]
 HOME = Path(".medu1")
+PARAMS = Path("params.yaml")
+STOPPED = "Stopped before the chain was done. Run again: complete steps are reused."
 
 
 @app.command()
 def run(
-    params: Annotated[Path, typer.Option("--params", help="Every knob of the chain.")] = Path("params.yaml"),
+    params: ParamsFile = PARAMS,
     settings: Settings = [],  # noqa: B006, typer reads it once
     runner: Annotated[str, typer.Option(help="How steps run: subprocess.")] = "subprocess",
     home: Home = HOME,
@@ -46,25 +52,57 @@ def run(
     """Run the whole chain on this machine: prepare, train, judge, register."""
     from rich.console import Console
 
-    from pipelines import local, request, summary
-    from pipelines.progress import Board
+    from pipelines import summary
 
     if runner != "subprocess":
         raise Stop(f"There is no runner {runner!r}.", next_step="Use --runner subprocess.")
-    checked = request.read_params(params, settings)
-    arguments = request.arguments(checked, home)
-    workspace = _workspace(home, request.new_run())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stopped("Stopped before the chain was done. Run again: complete steps are reused."))
     began = time.monotonic()
-    with Board(Console(stderr=True)).live() as board:
-        succeeded = local.run(arguments, workspace, board.show)
-    if not succeeded:
-        raise Stop(
-            "\n".join(board.explained()), f"The log is {local.log(workspace)}.", "Run again to go on from there."
-        )
+    workspace, board = _followed(params, settings, home)
     ended = summary.summary(workspace, board.reused, time.monotonic() - began)
     _print(ended.model_dump(mode="json")) if as_json else summary.show(ended, Console(width=_width()))
+
+
+@app.command()
+def prepare(
+    params: ParamsFile = PARAMS,
+    settings: Settings = [],  # noqa: B006, typer reads it once
+    home: Home = HOME,
+) -> None:
+    """Questions split, filtered, written and audited; prints the dataset's manifest."""
+    _one_step("prepare", params, settings, home)
+
+
+@app.command()
+def train(
+    params: ParamsFile = PARAMS,
+    settings: Settings = [],  # noqa: B006, typer reads it once
+    home: Home = HOME,
+) -> None:
+    """Train a candidate, after what it needs and the home has not; prints the model's manifest.
+
+    SIGTERM saves a checkpoint and exits with code 75; the same command goes on from it.
+    """
+    _one_step("train", params, settings, home)
+
+
+@app.command()
+def evaluate(
+    params: ParamsFile = PARAMS,
+    settings: Settings = [],  # noqa: B006, typer reads it once
+    home: Home = HOME,
+) -> None:
+    """Judge the candidate, the base and the champion on the same questions; prints the evaluation's manifest."""
+    _one_step("evaluate", params, settings, home)
+
+
+@app.command()
+def register(
+    params: ParamsFile = PARAMS,
+    settings: Settings = [],  # noqa: B006, typer reads it once
+    home: Home = HOME,
+) -> None:
+    """Register the candidate if it passes the decision; prints its name and version."""
+    _one_step("register", params, settings, home)
 
 
 @app.command()
@@ -96,7 +134,7 @@ def build(
 
 @data.command("check")
 def check(
-    params: Annotated[Path, typer.Option("--params", help="Every knob of the chain.")] = Path("params.yaml"),
+    params: ParamsFile = PARAMS,
     settings: Settings = [],  # noqa: B006, typer reads it once
     home: Home = HOME,
     as_json: Json = False,
@@ -211,6 +249,56 @@ def main() -> None:
         if "--json" in sys.argv:
             _print({"error": str(stop)})
         sys.exit(EXIT_CODE)
+
+
+def _one_step(step: "Step", params: Path, settings: list[str], home: Path) -> None:
+    from pipelines import local
+
+    workspace, _ = _followed(params, settings, home, step)
+    typer.echo(local.output(workspace))
+
+
+def _followed(params: Path, settings: list[str], home: Path, step: "Step | None" = None) -> "tuple[Workspace, Board]":
+    """Run the chain, or a step of it, and show how it goes. Exits with 75 where a signal ended it and it saved."""
+    from rich.console import Console
+
+    from pipelines import local, request
+    from pipelines.progress import Board
+
+    checked = request.read_params(params, settings)
+    request.check_options(checked.train)
+    arguments = request.arguments(checked, home)
+    workspace = _workspace(home, request.new_run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped(STOPPED))
+    board = Board(Console(stderr=True))
+    try:
+        with board.live():
+            succeeded = local.run(arguments, workspace, board.show, step)
+    except SystemExit as stopped:
+        _close_tree(workspace)
+        if board.interrupted:
+            typer.echo("\n".join(board.failures), err=True)
+        raise SystemExit(Interrupted.CODE if board.interrupted else stopped.code) from None
+    if board.interrupted:
+        typer.echo("\n".join(board.failures), err=True)
+        raise SystemExit(Interrupted.CODE)
+    if not succeeded:
+        raise Stop(
+            "\n".join(board.explained()), f"The log is {local.log(workspace)}.", "Run again to go on from there."
+        )
+    return workspace, board
+
+
+def _close_tree(workspace: "Workspace") -> None:
+    """A signal ends the chain before its own last step closes the run's MLflow tree."""
+    from types import SimpleNamespace
+
+    from medu1.run.component import finalize
+
+    os.environ.update(workspace.environment())
+    with suppress(Exception):  # the next run sweeps what a server that is away keeps open
+        finalize(SimpleNamespace(state="CANCELLED", error_message=None))
 
 
 def _workspace(home: Path, run: str = "manual") -> "Workspace":

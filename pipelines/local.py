@@ -1,4 +1,4 @@
-"""The same chain on this machine, each step a subprocess, in a process group that ends with its caller.
+"""The same chain on this machine, each step a subprocess, in a process group that ends with its caller; or one step.
 
 kfp runs in a child: its log and the steps' output go to a file, and the caller follows the run's journal. A step whose
 inputs, sources and parameters are unchanged is answered from kfp's local cache; entries whose output is no longer whole
@@ -16,36 +16,55 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medu1 import journal, record
 from medu1.journal import Event
 from medu1.workspace import Workspace
 
+if TYPE_CHECKING:
+    from pipelines.steps import Step
+
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 15.0  # for steps to close their MLflow runs after SIGTERM
+GRACE_SECONDS = 60.0  # after SIGTERM, for a training to end its step and save, and for steps to close their MLflow runs
 WAITING = {"GOMP_SPINCOUNT": "20000"}  # threads that spin for long stall each other where a core is shared
+OUTPUT = "output.json"
 FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")  # set by a cluster's backend; here they would capture every step
 
 
-def run(arguments: Mapping[str, str], workspace: Workspace, show: Callable[[Event], None]) -> bool:
-    """Run the chain and show its events as they are written. Returns whether every step succeeded."""
+def run(
+    arguments: Mapping[str, str], workspace: Workspace, show: Callable[[Event], None], step: "Step | None" = None
+) -> bool:
+    """Run the chain, or a step of it, and show its events as they are written. Returns whether it succeeded."""
     forget_incomplete(_cache(workspace.home), workspace.home / "store")
-    record.write_text(_request(workspace), json.dumps(dict(arguments), indent=1))
+    request = {"step": step, "arguments": dict(arguments)}
+    record.write_text(_beside(workspace, "request.json"), json.dumps(request, indent=1))
     offset = 0
-    with tempfile.TemporaryDirectory(prefix="medu1-") as scratch, _child(workspace, scratch) as process:
-        while True:
-            ended = process.poll() is not None
-            for event, after in journal.read(workspace.journal, offset):
-                offset = after
-                show(event)
-            if ended:
-                return process.returncode == 0
-            time.sleep(POLL_SECONDS)
+
+    def follow() -> None:
+        nonlocal offset
+        for event, after in journal.read(workspace.journal, offset):
+            offset = after
+            show(event)
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="medu1-") as scratch, _child(workspace, scratch) as process:
+            while process.poll() is None:
+                follow()
+                time.sleep(POLL_SECONDS)
+            return process.returncode == 0
+    finally:
+        follow()  # also what steps say when a signal ends them
 
 
 def log(workspace: Workspace) -> Path:
     """kfp's own log, with what the steps printed and their tracebacks."""
-    return workspace.journal.with_name("kfp.log")
+    return _beside(workspace, "kfp.log")
+
+
+def output(workspace: Workspace) -> str:
+    """What the one step that ran gave, as JSON."""
+    return _beside(workspace, OUTPUT).read_text(encoding="utf-8")
 
 
 def forget_incomplete(cache: Path, store: Path) -> int:
@@ -102,27 +121,39 @@ def _cache(home: Path) -> Path:
     return home / "kfp" / "cache"
 
 
-def _request(workspace: Workspace) -> Path:
-    return workspace.journal.with_name("request.json")
+def _beside(workspace: Workspace, name: str) -> Path:
+    """A file of the run, beside its journal."""
+    return workspace.journal.with_name(name)
 
 
 def main() -> None:
-    """The child: the pipeline function with this run's arguments, run by kfp in order."""
+    """The child: the pipeline function with this run's arguments, run by kfp in order, or one step in this process."""
     threading.Thread(target=_end_with_caller, daemon=True).start()
+    workspace = Workspace.from_environment()
+    request = json.loads(_beside(workspace, "request.json").read_bytes())
+    if request["step"]:
+        from pipelines import steps
+
+        made = steps.ran(request["step"], request["arguments"], workspace.journal.parent)
+        record.write_text(_beside(workspace, OUTPUT), made)
+    else:
+        _kfp(workspace, request["arguments"])
+
+
+def _kfp(workspace: Workspace, arguments: Mapping[str, str]) -> None:
     from kfp import local
 
     from pipelines.images import LOCAL
     from pipelines.placement import placement
     from pipelines.retraining import chain
 
-    workspace = Workspace.from_environment()
     local.init(
         runner=local.SubprocessRunner(use_venv=False),
         pipeline_root=str(workspace.home / "kfp" / "outputs"),
         enable_caching=True,
         cache_root=str(_cache(workspace.home)),
     )
-    chain(LOCAL, placement("none"))(**json.loads(_request(workspace).read_bytes()))
+    chain(LOCAL, placement("none"))(**arguments)
 
 
 def _end_with_caller() -> None:

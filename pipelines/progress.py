@@ -14,14 +14,17 @@ from medu1.journal import Event
 
 ORDER = ("preflight", "tokenizer", "prepare", "audit", "base", "train", "evaluate", "decide", "register")
 
+ENDED = ("finished", "failed", "interrupted")
+
 
 class Board:
-    """What is known of each step; `failures` are the paragraphs to end with."""
+    """What is known of each step; `failures` are the paragraphs to end with, also of steps that were interrupted."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.failures: list[str] = []
         self.reused: list[str] = []
+        self.interrupted = False  # whether a step ended as it was told to, with what it did saved
         self.running: dict[str, float] = {}  # step -> when it started
         self._seen: set[str] = set()
         self._bars: Progress | None = None
@@ -68,6 +71,9 @@ class Board:
                 self.running[event.step] = event.seconds
             case "failed":
                 self.failures.append(event.message)
+            case "interrupted":
+                self.failures.append(event.message)
+                self.interrupted = True
             case "reused":
                 self.reused.append(event.step)
             case "progress" | "note" | "finished":
@@ -77,9 +83,8 @@ class Board:
         if event.kind == "progress":
             return
         seconds = self._seconds(event)
-        text = {"finished": f"done in {seconds:.1f} s", "reused": f"reused ({event.message})", "failed": "failed"}.get(
-            event.kind, event.message or event.kind
-        )
+        said = {"finished": f"done in {seconds:.1f} s", "reused": f"reused ({event.message})"}
+        text = said.get(event.kind, event.kind if event.kind in ENDED else event.message or event.kind)
         self.console.print(f"{event.step:<10} {text}", markup=False, highlight=False, soft_wrap=True)
         self._leave(event)
 
@@ -97,8 +102,8 @@ class Board:
             case "finished":
                 total = bars.tasks[task].total or 1
                 bars.update(task, completed=total, total=total)
-            case "failed":
-                bars.update(task, message="failed")
+            case "failed" | "interrupted":
+                bars.update(task, message=event.kind)
                 bars.stop_task(task)
             case "started":
                 pass
@@ -108,7 +113,7 @@ class Board:
         return event.seconds - self.running.get(event.step, event.seconds)
 
     def _leave(self, event: Event) -> None:
-        if event.kind in ("finished", "failed"):
+        if event.kind in ENDED:
             self.running.pop(event.step, None)
 
     def explained(self) -> list[str]:

@@ -10,6 +10,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ import yaml
 
 from medu1 import code, record
 from medu1.errors import Stop
-from medu1.params import Params, Prepare, overridden
+from medu1.params import Params, Prepare, Train, overridden
 from medu1.prepare import rawdata
 from medu1.prepare.location import CACHE, located
 from medu1.prepare.rawdata import Digests
@@ -61,6 +62,14 @@ def arguments(params: Params, home: Path) -> dict[str, str]:
         "code_train": code.digest("train"),
         "code_evaluate": code.digest("evaluate"),
     }
+
+
+def check_options(train: Train) -> None:
+    """Raises Stop where `train.grpo` is not what TRL takes; a machine without TRL leaves that to the step."""
+    from medu1.train import options
+
+    with suppress(ImportError):
+        options.check(train)
 
 
 def raw_data(params: Prepare, home: Path) -> RawData:

@@ -8,8 +8,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from pipelines.images import LOCAL
 from pipelines.placement import placement
 from pipelines.progress import ORDER
 from pipelines.retraining import chain
+from tiny import medu1
 
 ROOT = Path(__file__).parents[1]
 
@@ -138,41 +137,11 @@ def test_an_output_that_is_not_whole_is_forgotten(tmp_path: Path) -> None:
     assert [path.name for path in cache.iterdir()] == ["other.json"]
 
 
-TINY = {
-    "base.hidden": 32,
-    "base.layers": 1,
-    "base.heads": 2,
-    "base.steps": 4,
-    "base.batch": 4,
-    "prepare.max_rows_per_source": 60,
-    "train.steps": 2,
-    "train.prompts_per_step": 2,
-    "train.group_size": 2,
-    "train.save_every": 1,
-    "train.max_completion_tokens": 8,
-    "evaluate.max_completion_tokens": 8,
-    "evaluate.completions_shown": 5,
-}
-
-
-def medu1(*words: str) -> dict[str, Any]:
-    """Run a command in the repository and read its JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *words, "--json"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "components"), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
+def run_tiny(home: Path) -> dict[str, Any]:
+    done = medu1("run", home, "--json")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-def run_tiny(home: Path, **settings: object) -> dict[str, Any]:
-    words = [word for key, value in {**TINY, **settings}.items() for word in ("--set", f"{key}={value}")]
-    return medu1("run", "--home", str(home), *words)
 
 
 @pytest.fixture(scope="module")

@@ -386,11 +386,6 @@ def params(**fields: Any) -> Train:
     return Train.model_construct(**(known | fields))
 
 
-def test_without_steps_grpo_starts_from_the_base(prepared: Prepared) -> None:
-    assert prepared.started(params(warm_start=PARAMS.model_copy(update={"steps": 0}))) == prepared.base
-    assert not (prepared.workspace.home / "store" / "warm_start").exists()
-
-
 def test_the_warm_start_is_a_step_of_its_own_with_its_run(prepared: Prepared) -> None:
     model = prepared.started(params())
     assert model.key.startswith("warm_start/")

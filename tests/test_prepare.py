@@ -272,6 +272,11 @@ def test_a_cap_takes_whole_groups_whatever_the_order_of_rows(tmp_path: Path, cha
     assert {row.id for row in again} == {row.id for row in found}
 
 
+def test_a_cap_that_names_no_source_is_a_stop(tmp_path: Path, chain: TokenizerManifest) -> None:
+    with pytest.raises(Stop, match=r"prepare\.caps names mayn; the nearest source with rows is many\."):
+        prepared(tmp_path, chain, [question(1, "train").model_copy(update={"source": "many"})], caps={"mayn": 30})
+
+
 # Prompt lengths
 
 

@@ -5,10 +5,8 @@ a gate that loses its answers.
 """
 
 import json
-import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,8 +17,6 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal, NamedTuple
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
@@ -28,58 +24,10 @@ from medu1.tracking import LONGEST_LIST, Point, Tracking
 from medu1.train.history import NAME, History
 from medu1.train.recorder import COMPLETIONS, TABLES, Recorder, landed
 from medu1.workspace import Workspace
+from mlflow_server import Server, free_port
 
 PATIENCE = 60.0  # seconds a test waits for a server
 FAST = 0.05  # seconds between looks, so that calls meet the server in every state
-
-
-class Server:
-    """An MLflow server over a database and an artifact folder, on one port across its lives."""
-
-    def __init__(self, home: Path) -> None:
-        self.home, self.port = home, free_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start, and wait until it answers."""
-        words = ["server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        words += ["--backend-store-uri", f"sqlite:///{self.home / 'mlflow.db'}"]
-        words += ["--artifacts-destination", str(self.home / "artifacts")]
-        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
-        environment.pop("MLFLOW_TRACKING_URI", None)
-        with (self.home / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", *words],
-                stdout=log,
-                stderr=log,
-                env=environment,
-                cwd=self.home,
-                start_new_session=True,
-            )
-        until = time.monotonic() + PATIENCE
-        while not self._answers():
-            assert self._process.poll() is None, (self.home / "log").read_text("utf-8")
-            assert time.monotonic() < until, (self.home / "log").read_text("utf-8")
-            time.sleep(0.1)
-
-    def signal(self, number: signal.Signals) -> None:
-        """To the server and its worker."""
-        assert self._process
-        os.killpg(self._process.pid, number)
-
-    def kill(self) -> None:
-        """SIGKILL: no answer is finished."""
-        self.signal(signal.SIGKILL)
-        assert self._process
-        self._process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            with build_opener(ProxyHandler({})).open(f"{self.uri}/health", timeout=1):
-                return True
-        except (URLError, OSError):
-            return False
 
 
 class Gate:
@@ -133,12 +81,6 @@ class Gate:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from medu1.manifest import ModelManifest
 from medu1.tracking import Tracking
 from medu1.workspace import Workspace
 
+pytestmark = pytest.mark.faults
 ROOT = Path(__file__).parent.parent
 PATHS = os.pathsep.join(str(ROOT / each) for each in ("components", ".", "tests"))
 KILLS: list[tuple[Point, int]] = [("generating", 5), ("saving", 3), ("publishing", 2)]

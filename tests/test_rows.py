@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from disks import small_disk
 from medu1 import record
 from medu1.errors import Stop
 from medu1.journal import read as read_journal
@@ -119,6 +118,7 @@ from medu1.builtin import questions as built_in
 from medu1.prepare import component, rawdata
 from medu1.prepare.sources import file_digest, parse
 from medu1.prepare.versions.pin import pinned
+from disks import small_disk
 from prepared import PARAMS, small_raw
 from standin import Page
 from medu1.prepare.rows import intake
@@ -193,18 +193,3 @@ def test_a_full_disk_is_told_and_leaves_no_output(tmp_path: Path, chain: Any, so
     (failed,) = [event for event, _ in read_journal(tmp_path / "home/runs/r/journal.jsonl") if event.kind == "failed"]
     assert "prepare: the disk is full" in failed.message
     assert "Free space" in failed.message
-
-
-@contextmanager
-def small_disk(place: Path, megabytes: int) -> Iterator[None]:
-    """What lies at the place, on a file system of its own that is nearly full."""
-    kept = place.with_name("kept")
-    shutil.copytree(place, kept)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root can make a small disk")
-    try:
-        shutil.copytree(kept, place, dirs_exist_ok=True)
-        yield
-    finally:
-        subprocess.run(["umount", str(place)], check=True)

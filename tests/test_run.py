@@ -80,7 +80,7 @@ def test_a_registry_without_the_alias_has_no_champion(begin: Begin) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "status"), [("SUCCEEDED", "FINISHED"), ("FAILED", "FAILED"), ("CANCELLED", "FAILED")]
+    ("state", "status"), [("SUCCEEDED", "FINISHED"), ("FAILED", "FAILED"), ("CANCELLED", "KILLED")]
 )
 def test_the_tree_ends_as_the_chain_did(begin: Begin, state: str, status: str) -> None:
     tracking = begin("one")

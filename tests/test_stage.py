@@ -192,6 +192,20 @@ def test_fetching_what_is_gone_or_torn_is_a_stop(workspace: Workspace) -> None:
             fetch(key, workspace)
 
 
+def test_a_phase_of_a_task_whose_run_is_given_has_a_run_below_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KFP's backend opens one run a task and says so in MLFLOW_RUN_ID: a phase must neither use nor close it."""
+    tracking = Tracking(workspace)
+    given = tracking.child("opened by KFP")
+    monkeypatch.setenv("MLFLOW_RUN_ID", given)
+    phase = produce("warm_start", {}, {}, "code", make, is_phase=True).record.mlflow_run
+    assert tracking.client.get_run(phase).data.tags["mlflow.parentRunId"] == given
+    assert tracking.client.get_run(given).info.status == "RUNNING"
+    assert produce("train", {}, {}, "code", make).record.mlflow_run == given
+    assert tracking.client.get_run(given).info.status == "FINISHED"
+
+
 def test_a_step_that_always_runs_has_a_run_each_time_and_no_output(workspace: Workspace) -> None:
     for _ in range(2):
         with tracked("decide", {"alpha": {"level": 0.05}}) as stage:

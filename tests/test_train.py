@@ -252,6 +252,15 @@ def test_grpo_moves_the_weights_and_keeps_the_tokenizer(prepared: Prepared, cand
     assert (before / "tokenizer.json").read_bytes() == (after / "tokenizer.json").read_bytes()
 
 
+def test_without_a_warm_start_or_a_filter_there_is_no_such_phase(prepared: Prepared, candidate: ModelManifest) -> None:
+    assert {path.name for path in (prepared.workspace.home / "store").iterdir()} == {
+        "base",
+        "checkpoints",
+        "prepare",
+        "train",
+    }
+
+
 def test_checkpoints_hold_the_state_of_training_and_are_marked(prepared: Prepared, candidate: ModelManifest) -> None:
     found = list(checkpoints.held(root(prepared, candidate)))
     assert [each.folder.name for each in found] == ["step-00000002", "step-00000001"]

@@ -11,11 +11,14 @@ from typing import Literal
 
 from medu1.question import Frozen
 
-Kind = Literal["started", "progress", "note", "reused", "finished", "failed"]
+Kind = Literal["started", "progress", "note", "reused", "finished", "failed", "interrupted"]
 
 
 class Event(Frozen):
-    """`done` of `total` is progress; `message` a stage line with counts, or the error paragraph of a failure."""
+    """`done` of `total` is progress; `message` a stage line with counts, or the paragraph of a failure.
+
+    An interrupted step ended when it was told to, and saved what the next attempt goes on from.
+    """
 
     step: str
     kind: Kind

@@ -73,11 +73,12 @@ def produce(
     inputs: Mapping[str, str],
     code: str,
     make: Callable[[Stage, Path], Mapping[str, Any]],
+    is_phase: bool = False,
 ) -> Output:
     """The output of this fingerprint, made by `make(stage, folder)` unless the store has it.
 
     `params` are the step's parameters as JSON values, `inputs` digests by name. `make` writes files into the folder and
-    returns the facts of the record.
+    returns the facts of the record. A phase is a part of another step's task.
     """
     workspace = Workspace.from_environment()
     store = open_store(workspace)
@@ -87,7 +88,7 @@ def produce(
         journal.append(workspace.journal, Event(step=step, kind="reused", message=key))
         return _output(key, folder)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    with tracked(step, params, workspace) as stage:
+    with tracked(step, params, workspace, is_phase) as stage:
         work = scratch(workspace)
         try:
             facts = make(stage, work)
@@ -136,7 +137,9 @@ def _output(key: str, folder: Path) -> Output:
 
 
 @contextmanager
-def tracked(step: str, params: Mapping[str, Any] | None = None, workspace: Workspace | None = None) -> Iterator[Stage]:
+def tracked(
+    step: str, params: Mapping[str, Any] | None = None, workspace: Workspace | None = None, is_phase: bool = False
+) -> Iterator[Stage]:
     """Run a step's body inside its MLflow run and journal how it ends."""
     workspace = workspace or Workspace.from_environment()
     journal.append(workspace.journal, Event(step=step, kind="started"))
@@ -144,13 +147,14 @@ def tracked(step: str, params: Mapping[str, Any] | None = None, workspace: Works
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         tracking = Tracking(workspace)
-        stage = Stage(step, workspace, tracking, tracking.child(step))
+        stage = Stage(step, workspace, tracking, tracking.child(step, is_phase))
         tracking.params(stage.run, params or {})
         yield stage
         tracking.close(stage.run, "FINISHED")
         journal.append(workspace.journal, Event(step=step, kind="finished"))
     except BaseException as error:
-        journal.append(workspace.journal, Event(step=step, kind="failed", message=_paragraph(step, error)))
+        kind: journal.Kind = "interrupted" if isinstance(error, Interrupted) else "failed"
+        journal.append(workspace.journal, Event(step=step, kind=kind, message=_paragraph(step, error)))
         if stage:
             with suppress(Exception):  # the server may be what failed; the run is swept later
                 stage.tracking.close(stage.run, "FAILED" if isinstance(error, Exception) else "KILLED")

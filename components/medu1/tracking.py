@@ -108,9 +108,11 @@ class Tracking:
         found = [run for run in self.tree() if STEP not in run.data.tags]
         return str(found[0].info.run_id) if found else self._create(f"run {self.workspace.run}", {})
 
-    def child(self, step: str) -> str:
-        """A new run for one step, or the run KFP's backend opened for its task."""
+    def child(self, step: str, is_phase: bool = False) -> str:
+        """A new run for one step, or the run KFP's backend opened for its task; a phase of that task has its own."""
         given = os.environ.get("MLFLOW_RUN_ID")
+        if given and is_phase:
+            return self._create(step, {STEP: step, PARENT: given})
         if given:
             for key, value in self._tags({STEP: step}).items():
                 self.client.set_tag(given, key, value)

@@ -50,12 +50,10 @@ class Demonstrated(NamedTuple):
 
 
 def started(params: Train, base: ModelManifest, data: DatasetManifest, code: str) -> ModelManifest:
-    """The model GRPO starts from: the base itself, or the base after its warm start, made once.
+    """The base after its warm start, made once.
 
     Raises Stop where no training question of the families has a worked answer.
     """
-    if not params.warm_start.steps:
-        return base
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
         held = dataset.read(fetch(data.key, stage.workspace).folder, "train")
@@ -81,7 +79,7 @@ def started(params: Train, base: ModelManifest, data: DatasetManifest, code: str
     }
     if params.adapter.rank:
         identity["adapter"] = params.adapter.model_dump(mode="json")
-    output = produce(STEP, identity, {"base": base.digest, "dataset": data.digest}, code, make)
+    output = produce(STEP, identity, {"base": base.digest, "dataset": data.digest}, code, make, is_phase=True)
     return ModelManifest(key=output.key, digest=output.record.facts["digest"], base=base.base, revision=base.revision)
 
 

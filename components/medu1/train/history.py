@@ -5,6 +5,7 @@ process appends (rank 0). A resume from the checkpoint of step k begins with `tr
 again stands here once. Several lines may carry one step; a name counts once a step, the first time.
 """
 
+import errno
 import json
 import math
 import os
@@ -39,14 +40,19 @@ class History:
         self._whole = False  # whether the last line is known to be complete
 
     def append(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Add one line, written whole. NaN and infinities are left out: neither JSON nor MLflow's charts hold them."""
+        """Add one line, written whole. NaN and infinities are left out: neither JSON nor MLflow's charts hold them.
+
+        Raises OSError where the disk is full.
+        """
         found = {metric_name(name): float(value) for name, value in metrics.items() if math.isfinite(value)}
         if not found:
             return
         line = {"metrics": found, "step": step, "time": time.time_ns() // 1_000_000}
+        content = json.dumps(line, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         self._mend()
         with self.path.open("ab", buffering=0) as file:
-            file.write(json.dumps(line, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n")
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def read(self, offset: int = 0) -> Iterator[tuple[Line, int]]:
         """Lines from a byte offset on, each with the offset after it.

@@ -2,9 +2,10 @@
 
 In flow folders `step-00000020` that their marker makes complete; out flow the same below `<key>/` of a bucket, marker
 last, so that a folder without one does not exist there either. Training never waits for the store and never fails with
-it: one thread sends, at most one folder waits, and a newer one takes its place, also the place of one that fails. Files
-are held open while they are sent, so a folder that is pruned meanwhile still arrives; one that is pruned before is left
-out.
+it: one thread sends, and the newest folder goes first, also before one that fails. Those it passes follow once there is
+time, newest first, as long as they are kept: the best checkpoint is often an older one, and a machine that takes over
+needs it. Files are held open while they are sent, so a folder that is pruned meanwhile still arrives; one that is
+pruned before is left out.
 """
 
 from collections.abc import Collection
@@ -35,7 +36,7 @@ class Status(NamedTuple):
 
     uploaded: tuple[str, ...]  # folders sent by this process and not removed since, in the order sent
     uploading: str | None
-    waiting: str | None
+    waiting: tuple[str, ...]  # folders, in the order they are taken
     error: str  # of the last attempt, or of the last removal; "": it went well
     failures: int  # attempts that failed, so far
     bytes: int  # of files sent
@@ -49,7 +50,7 @@ class Mirror:
         self._bucket, self._key = bucket, key
         self._change = Condition()  # guards all below
         self._current: Path | None = None
-        self._waiting: Path | None = None
+        self._waiting: dict[str, Path] = {}  # by name, which sorts as steps do
         self._kept: frozenset[str] | None = None
         self._uploaded: list[str] = []
         self._error, self._failures, self._bytes, self._seconds = "", 0, 0, 0.0
@@ -58,16 +59,18 @@ class Mirror:
         self._thread.start()
 
     def offer(self, folder: Path) -> None:
-        """Copy a complete folder some time; returns at once. It replaces one that waits; ignored after `close`."""
+        """Copy a complete folder some time; returns at once. Ignored after `close`."""
         with self._change:
             if not self._closed:
-                self._waiting = folder.absolute()
+                self._waiting[folder.name] = folder.absolute()
                 self._change.notify_all()
 
     def keep(self, names: Collection[str]) -> None:
-        """After the next copy, remove every other folder in the store but the newest complete one."""
+        """Leave out the others that wait; after the next copy, remove them in the store but the newest complete one."""
         with self._change:
             self._kept = frozenset(names)
+            self._waiting = {name: folder for name, folder in self._waiting.items() if name in self._kept}
+            self._change.notify_all()
 
     def status(self) -> Status:
         """How far the copying is, now."""
@@ -75,7 +78,7 @@ class Mirror:
             return Status(
                 uploaded=tuple(self._uploaded),
                 uploading=self._current.name if self._current else None,
-                waiting=self._waiting.name if self._waiting else None,
+                waiting=tuple(sorted(self._waiting, reverse=True)),
                 error=self._error,
                 failures=self._failures,
                 bytes=self._bytes,
@@ -97,7 +100,8 @@ class Mirror:
     def close(self) -> None:
         """End the copying, whatever is pending; what is sent half does not exist in the store."""
         with self._change:
-            self._closed, self._waiting = True, None
+            self._closed = True
+            self._waiting.clear()
             self._change.notify_all()
         end = monotonic() + CLOSE_SECONDS
         while self._thread.is_alive() and monotonic() < end:
@@ -105,7 +109,7 @@ class Mirror:
             self._thread.join(0.1)
 
     def _is_idle(self) -> bool:
-        return self._current is None and self._waiting is None
+        return self._current is None and not self._waiting
 
     def _run(self) -> None:
         failures = 0  # in a row, of whichever folders
@@ -113,7 +117,7 @@ class Mirror:
             sent: set[str] = set()
             while not self._attempt(folder, sent):
                 failures += 1
-                if not self._pause(failures):
+                if not self._pause(folder, failures):
                     break
             else:
                 failures = 0
@@ -124,17 +128,21 @@ class Mirror:
             self._change.notify_all()
             self._change.wait_for(lambda: self._closed or self._waiting)
             if not self._closed:
-                self._current, self._waiting = self._waiting, None
+                self._current = self._waiting.pop(max(self._waiting))
             return self._current
 
-    def _pause(self, failures: int) -> bool:
-        """Wait before the next attempt; says whether to make it, since a newer folder that waits is worth more."""
+    def _pause(self, folder: Path, failures: int) -> bool:
+        """Wait before the next attempt; says whether to make it, since a newer folder is worth more and goes first."""
         with self._change:
             longest = HURRIED_RETRY_SECONDS if self._flushing else LONGEST_RETRY_SECONDS
             delay = min(RETRY_SECONDS * 2.0 ** min(failures - 1, 10), longest)
             self._change.wait_for(lambda: self._closed or self._hurried, delay)
             self._hurried = False
-            return not self._closed and self._waiting is None
+            if self._closed or max(self._waiting, default="") <= folder.name:
+                return not self._closed
+            if self._kept is None or folder.name in self._kept:
+                self._waiting[folder.name] = folder
+            return False
 
     def _attempt(self, folder: Path, sent: set[str]) -> bool:
         """Send what is left of a folder; False where another attempt may help."""

@@ -51,7 +51,7 @@ def kept(params: Train, scoring: Scoring, base: ModelManifest, data: DatasetMani
         record.write_text(folder / KEPT, json.dumps(left, indent=0))
         return {"questions": len(shares), "kept": len(left)}
 
-    output = produce("prefilter", sections, {"base": base.digest, "dataset": data.digest}, code, make)
+    output = produce("prefilter", sections, {"base": base.digest, "dataset": data.digest}, code, make, is_phase=True)
     if not output.record.facts["kept"]:
         raise Stop(
             "train.prefilter leaves no question to train on.",

@@ -11,6 +11,8 @@ from pathlib import Path
 from medu1.train import checkpoints
 from medu1.train.mirror import Mirror
 
+MIB = 2**20
+
 
 class Publisher:
     """Publishes checkpoints of one training below `root`. A failure is raised at the next call."""
@@ -36,6 +38,36 @@ class Publisher:
         if self._error:
             error, self._error = self._error, None
             raise error
+
+    def close(self, seconds: float) -> tuple[str, ...]:
+        """Wait for what is being published, and so long for its copies; says for people what did not reach the store.
+
+        Raises what publishing raised.
+        """
+        self.wait()
+        if self.mirror is None:
+            return ()
+        self.mirror.flush(seconds)
+        status = self.mirror.status()
+        self.mirror.close()
+        pending = [each for each in (status.uploading, *status.waiting) if each]
+        if not pending:
+            return (f"warning: {status.error}",) if status.error else ()
+        return (
+            f"warning: {', '.join(pending)} did not reach the object store in {seconds:.0f} s. {status.error}".rstrip(),
+        )
+
+    def figures(self) -> dict[str, float]:
+        """How far the copies are, for telemetry; nothing where none are made."""
+        if self.mirror is None:
+            return {}
+        status = self.mirror.status()
+        return {
+            "sync/pending": float(len(status.waiting) + bool(status.uploading)),
+            "sync/failures": float(status.failures),
+            "sync/mib": status.bytes / MIB,
+            "sync/seconds": status.seconds,
+        }
 
     def _publish(self, part: Path, step: int) -> None:
         try:

@@ -10,7 +10,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from medu1.manifest import DatasetManifest, Manifest, ModelManifest
 from medu1.params import Scoring, Train
 from medu1.question import Question
 from medu1.stage import Stage, fetch, produce
-from medu1.train import alarms, candidate, checkpoints, launch, options, prefilter, restoration, validation
+from medu1.train import alarms, candidate, checkpoints, disk, launch, options, prefilter, restoration, validation
 from medu1.train.checkpoints import Found
 from medu1.train.history import History
 from medu1.train.job import Job, Outcome
@@ -75,8 +75,9 @@ def trained(
             resume=None,
         )
         stage.tracking.dataset(stage.run, "train", data.digest, data.key, data.rows, "training")
-        outcome = _conducted(stage, job)
-        return _candidate(stage, job, outcome, folder)
+        with disk.explained(job.root):
+            outcome = _conducted(stage, job)
+            return _candidate(stage, job, outcome, folder)
 
     output = produce("train", sections, inputs, code, make)
     return ModelManifest(key=output.key, digest=output.record.facts["digest"], base=base.base, revision=base.revision)
@@ -247,7 +248,8 @@ def _watched(stage: Stage, params: Train, history: History) -> Iterator[None]:
             for line, after in history.read(offset):
                 offset = after
                 lines.append((line.step, line.metrics))
-                _tell(stage, params, lines, told)
+                with suppress(OSError):  # the history has it; a full disk is told where a checkpoint meets it
+                    _tell(stage, params, lines, told)
             if ended:
                 return
 

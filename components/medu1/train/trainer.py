@@ -3,6 +3,18 @@
 Every decision to end is taken by the first process and agreed on at the end of a step, so that all of them leave the
 same step together; a checkpoint is saved there first. Saves lie between generations (`params.Train.window`), where TRL
 resumes exactly.
+
+Beside TRL's own scalars (reward, loss, entropy, kl, grad_norm, clip_ratio/*, completions/*, ...) and what the newest
+generation looks like (`telemetry.py`), every step has:
+
+| metric | is |
+|---|---|
+| time/step, time/generate, time/score, time/update | seconds of the step, and of its parts |
+| train/completions_per_second, train/tokens_per_second | completions, and their tokens, of all processes |
+| validation/* | where it validates: greedy accuracy, by family too, and what it costs (`validation.py`) |
+| alarm/* | 1 where an alarm is raised (`alarms.py`) |
+| sync/pending, failures, mib, seconds | checkpoints the object store lacks, failed attempts, what was sent |
+| system/cpu_percent, memory_gib, disk_free_gib, gpu_memory_gib | of the machine, this process, the training's disk |
 """
 
 import json
@@ -112,7 +124,9 @@ class Conduct(TrainerCallback):
         self.telemetry.clear()
         shares = merged([word.shares for word in words])
         self._tabulate(state.global_step, words)
-        self._figures = figures | means(shares) | self._throughput(shares, figures["time/step"]) | _system()
+        if self.trainer.publisher:
+            figures |= self.trainer.publisher.figures()
+        self._figures = figures | means(shares) | self._throughput(shares, figures["time/step"]) | self._system()
         self._end(words, state, control)
 
     def on_log(
@@ -200,14 +214,13 @@ class Conduct(TrainerCallback):
             "train/tokens_per_second": tokens.total / seconds,
         }
 
-
-def _system() -> dict[str, float]:
-    """Load and memory of this process and machine; of the GPU where there is one."""
-    figures = {
-        "system/cpu_percent": psutil.cpu_percent(),  # of all cores since the step before
-        "system/memory_gib": psutil.Process().memory_info().rss / GIB,
-        "system/disk_free_gib": psutil.disk_usage("/").free / GIB,
-    }
-    if torch.cuda.is_available():
-        figures["system/gpu_memory_gib"] = torch.cuda.max_memory_allocated() / GIB
-    return figures
+    def _system(self) -> dict[str, float]:
+        """Load and memory of this process and machine; of the GPU where there is one."""
+        figures = {
+            "system/cpu_percent": psutil.cpu_percent(),  # of all cores since the step before
+            "system/memory_gib": psutil.Process().memory_info().rss / GIB,
+            "system/disk_free_gib": psutil.disk_usage(str(self.history.path.parent)).free / GIB,
+        }
+        if torch.cuda.is_available():
+            figures["system/gpu_memory_gib"] = torch.cuda.max_memory_allocated() / GIB
+        return figures
