@@ -48,7 +48,7 @@ def trajectory(folder: Path) -> list[dict[str, float]]:
         scoring=DEFAULT_SCORING,
         base=base,
         dataset=data,
-        kept=None,
+        shares=None,
         root=root,
         store="",
         key="",

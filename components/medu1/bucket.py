@@ -4,6 +4,7 @@ Outputs and checkpoints are folders with a marker that is written last, each in 
 neither. What boto3 raises becomes a Stop that says what a person can do.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -225,6 +226,7 @@ def _telling(url: str) -> Iterator[None]:
         raise _unreached(url, error) from None
 
 
+PASSWORD = re.compile(r"://[^/@\s]{1,500}@")  # in an endpoint's address
 DISK_FULL = {ENOSPC, EDQUOT}
 RIGHTS = "s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects and s3:ListBucket on it"
 STALE = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed"}
@@ -254,7 +256,8 @@ def _unreached(url: str, error: Exception) -> Stop:
     from botocore.exceptions import ConnectionError as NoConnection
     from botocore.exceptions import HTTPClientError, IncompleteReadError, ParamValidationError
 
-    fact = f"{url} cannot be reached: {str(error).rstrip('.')}."
+    said = PASSWORD.sub("://", str(error)).rstrip(".")
+    fact = f"{url} cannot be reached: {said}."
     if isinstance(error, ParamValidationError):
         return Stop(fact, "No bucket or object has such a name.", "Correct the address.")
     if isinstance(error, OSError | NoConnection | HTTPClientError | IncompleteReadError):

@@ -178,6 +178,12 @@ class Prefilter(Section):
     low: Fraction  # share of them that is right: a question stays where it lies strictly between the two
     high: Fraction
 
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.samples and self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
 
 class Adapter(Section):
     """LoRA: small matrices are trained beside the frozen weights and merged into them at the end."""
@@ -278,8 +284,12 @@ class Train(Section):
     @property
     def accumulation(self) -> int:
         """Micro-batches a process takes for one optimizer step."""
-        share = self.prompts_per_step * self.group_size // self.processes
-        return share // (self.micro_batch or share)
+        return self.prompts_per_step * self.group_size // self.processes // self.rows_at_once
+
+    @property
+    def rows_at_once(self) -> int:
+        """Completions of a micro-batch: all of a process's share of a step where none is set."""
+        return self.micro_batch or self.prompts_per_step * self.group_size // self.processes
 
     @property
     def window(self) -> int:

@@ -9,14 +9,28 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Final
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from medu1.question import Frozen
 
 NAME = "record.json"
+LONGEST_NAME: Final = 255  # bytes of one file name, as file systems have it
+
+
+def below(path: str) -> str:
+    """A file's path from elsewhere, once it is known to lie below its folder. Raises ValueError where it may not."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or str(pure) != path or "\\" in path or "\0" in path:
+        raise ValueError(f"{path!r} is no path below a folder")
+    if path == "." or any(len(part.encode()) > LONGEST_NAME for part in pure.parts):
+        raise ValueError(f"{path!r} is no file's path")
+    return path
+
+
+Below = Annotated[str, AfterValidator(below)]
 
 
 class FileEntry(Frozen):
@@ -34,7 +48,7 @@ class StepRecord(Frozen):
     params: dict[str, Any]
     inputs: dict[str, str]  # name -> digest
     code: str  # digest of the sources the step may import
-    outputs: dict[str, FileEntry]  # relative path -> entry
+    outputs: dict[Below, FileEntry]  # relative path -> entry
     facts: dict[str, Any]  # what the step wants the next one, or a reader, to know
     commit: str
     dirty: bool
@@ -64,7 +78,7 @@ def checksum(path: Path) -> str:
 
 def entries(folder: Path) -> dict[str, FileEntry]:
     """Every file below a folder but the record itself, by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / NAME)
     return {
         path.relative_to(folder).as_posix(): FileEntry(sha256=checksum(path), size=path.stat().st_size)
         for path in files

@@ -2,9 +2,12 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
+
+from pydantic import ValidationError
 
 from medu1 import record
 from medu1.bucket import Absent, Bucket
@@ -57,13 +60,16 @@ class ObjectStore:
         self.bucket, self.cache = Bucket(url), LocalStore(cache)
 
     def fetch(self, key: str) -> Path | None:
-        """Download what the record names, check every checksum, and keep it in the cache."""
+        """Download what the record names, check every checksum, and keep it in the cache.
+
+        Raises Stop where a file is another than the record names. A record that is torn is none.
+        """
         if cached := self.cache.fetch(key):
             return cached
         part = self.cache.root / f".part-{uuid4().hex}"
         try:
             self._download(key, part)
-        except Absent:
+        except (Absent, ValidationError):
             return None
         else:
             return self.cache.publish(part, key)
@@ -71,7 +77,7 @@ class ObjectStore:
             shutil.rmtree(part, ignore_errors=True)
 
     def _download(self, key: str, part: Path) -> None:
-        """Raises Absent where there is no record."""
+        """Raises Absent where there is no record, ValidationError where it is torn or names a file elsewhere."""
         content = self.bucket.read(f"{key}/{record.NAME}")
         described = record.StepRecord.model_validate_json(content)
         wanted = {f"{key}/{name}": part / name for name in described.outputs}
@@ -87,7 +93,12 @@ class ObjectStore:
                 )
 
     def publish(self, folder: Path, key: str) -> Path:
-        """Upload the files, the record last, then keep the folder in the cache."""
+        """Upload the files, the record last, then keep the folder in the cache; the first of two makers wins."""
+        with suppress(Stop):  # nothing is there yet, or it is damaged and replaced
+            self.bucket.read(f"{key}/{record.NAME}")
+            if held := self.fetch(key):
+                shutil.rmtree(folder)
+                return held
         names = sorted((p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()), key=_record_last)
         for name in names:
             with (folder / name).open("rb") as file:

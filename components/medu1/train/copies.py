@@ -9,15 +9,14 @@ from hashlib import file_digest
 from io import BufferedReader
 from os import fstat
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from medu1.bucket import Absent, Bucket, Torn
 from medu1.errors import Stop
+from medu1.record import Below
 from medu1.train.checkpoints import MARKER, STEP, name
-
-LONGEST_NAME: Final = 255  # bytes of one file name, as file systems have it
 
 Folders = dict[str, dict[str, int]]  # step folder -> relative path -> bytes
 
@@ -26,12 +25,8 @@ class Damaged(Exception):
     """A folder is not the checkpoint its marker describes."""
 
 
-def _is_below(path: str) -> str:
-    """A path of a marker that comes from elsewhere: below the checkpoint's folder, written in one way only."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or str(pure) != path or "\\" in path or "\0" in path:
-        raise ValueError(f"{path!r} is no path below a checkpoint")
-    if path in (".", MARKER) or any(len(part.encode()) > LONGEST_NAME for part in pure.parts):
+def _is_no_marker(path: str) -> str:
+    if path == MARKER:
         raise ValueError(f"{path!r} is no file of a checkpoint")
     return path
 
@@ -57,7 +52,7 @@ class Marker(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     step: int
-    files: Annotated[dict[Annotated[str, AfterValidator(_is_below)], Entry], AfterValidator(_is_tree)]
+    files: Annotated[dict[Annotated[Below, AfterValidator(_is_no_marker)], Entry], AfterValidator(_is_tree)]
 
     @classmethod
     def of(cls, folder: str, content: bytes) -> Self:

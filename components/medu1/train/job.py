@@ -1,6 +1,5 @@
 """What one training is asked to do and how it ended, as files: several processes share them, on one machine or more."""
 
-import json
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -8,6 +7,7 @@ from medu1 import dataset as prepared
 from medu1 import record
 from medu1.params import Scoring, Train
 from medu1.question import Frozen, Question
+from medu1.train import prefilter
 
 End = Literal["finished", "stopped", "interrupted", "failed"]
 
@@ -19,7 +19,7 @@ class Job(Frozen):
     scoring: Scoring
     base: Path  # model folder
     dataset: Path  # prepared questions
-    kept: Path | None  # JSON list of the training questions' ids; None: all of the families
+    shares: Path | None  # of right completions, by question, where a filter was asked for
     root: Path
     store: str  # s3://bucket/prefix where checkpoints are copied; "": nowhere
     key: str  # their folder in the store
@@ -34,9 +34,9 @@ class Job(Frozen):
     def questions(self) -> list[Question]:
         """The training questions: those of the families, and of them the ones a filter kept."""
         held = [each for each in prepared.read(self.dataset, "train") if each.family in self.params.families]
-        if self.kept is None:
+        if self.shares is None:
             return held
-        kept = frozenset(json.loads(self.kept.read_text(encoding="utf-8")))
+        kept = frozenset(prefilter.between(prefilter.read(self.shares), self.params.prefilter))
         return [each for each in held if each.id in kept]
 
     def write(self) -> Path:

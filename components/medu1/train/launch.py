@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from medu1.errors import EXIT_CODE, Interrupted, Stop
 from medu1.train.job import Job, Outcome
 from medu1.workers import end_with_parent
@@ -29,12 +31,23 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -m medu1.train JOB", file=sys.stderr)
         return EXIT_CODE
     try:
-        job = Job.model_validate_json(Path(arguments[0]).read_bytes())
+        job = _job(Path(arguments[0]))
         outcome = _member(job) if RANK in os.environ else _launched(job)
     except Stop as stop:
         print(stop, file=sys.stderr)
         return EXIT_CODE
     return Interrupted.CODE if outcome.end == "interrupted" else 0
+
+
+def _job(path: Path) -> Job:
+    try:
+        return Job.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise Stop(
+            f"{path} is no job: {str(error).splitlines()[0]}.",
+            "The step train writes one into its training's folder.",
+            "Name that job.json, on a volume that every process sees.",
+        ) from None
 
 
 def start(job: Job) -> Outcome:

@@ -120,7 +120,6 @@ def config(params: Train, folder: Path) -> Any:
     import torch
     from trl.trainer.grpo_config import GRPOConfig
 
-    share = params.prompts_per_step * params.group_size // params.processes
     options: dict[str, Any] = {
         "use_cpu": not torch.accelerator.is_available(),  # else accelerate sees no processes beside this one
         "bf16": torch.cuda.is_available(),
@@ -136,7 +135,7 @@ def config(params: Train, folder: Path) -> Any:
         "learning_rate": params.learning_rate,
         "num_generations": params.group_size,
         "max_completion_length": params.max_completion_tokens,
-        "per_device_train_batch_size": params.micro_batch or share,
+        "per_device_train_batch_size": params.rows_at_once,
         "gradient_accumulation_steps": params.accumulation,
         "shuffle_dataset": False,  # the plan orders the rows
         "save_strategy": "steps",

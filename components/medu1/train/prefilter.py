@@ -2,7 +2,8 @@
 
 A group whose rewards are all equal teaches nothing. Replacing such groups while training runs would keep those that
 came out mixed by luck, and bias what a group looks like; so questions are chosen before, by completions that are not
-trained on, and a group once begun is never changed. The shares are measured once for a base, a dataset and a grader.
+trained on, and a group once begun is never changed. The shares are measured once for a base, a dataset and a grader;
+other bounds choose anew from the same ones.
 """
 
 import json
@@ -20,49 +21,57 @@ from medu1.prompt import messages
 from medu1.question import Question
 from medu1.scoring.score import score
 from medu1.stage import Stage, fetch, produce
+from medu1.train.budgets import assigned
 
 NAME = "shares.json"  # question id -> share of its completions that is right
-KEPT = "kept.json"  # ids
+PROMPTS = 16  # asked at a time; part of what is drawn
 
 
-def kept(params: Train, scoring: Scoring, base: ModelManifest, data: DatasetManifest, code: str) -> Path | None:
-    """A file with the ids of the questions to train on; None where no filter is asked for.
+def shares(params: Train, scoring: Scoring, base: ModelManifest, data: DatasetManifest, code: str) -> Path | None:
+    """A file with the share of right completions of each training question; None where no filter is asked for.
 
-    Raises Stop where none is left.
+    Raises Stop where none lies between the bounds.
     """
     if not params.prefilter.samples:
         return None
     sections = {
-        "prefilter": params.prefilter.model_dump(mode="json"),
+        "samples": params.prefilter.samples,
         "families": list(params.families),
         "seed": params.seed,
         "temperature": _temperature(params),
         "max_completion_tokens": params.max_completion_tokens,
+        "budgets": params.budgets.model_dump(mode="json"),
         "scoring": scoring.model_dump(mode="json"),
     }
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
         held = prepared.read(fetch(data.key, stage.workspace).folder, "train")
         questions = [each for each in held if each.family in params.families]
-        shares = measured(fetch(base.key, stage.workspace).folder, questions, params, scoring, stage)
-        left = between(shares, params.prefilter)
-        stage.note(f"kept {len(left):,} of {len(shares):,} questions; {_told(shares)}")
-        record.write_text(folder / NAME, json.dumps(shares, sort_keys=True, indent=0))
-        record.write_text(folder / KEPT, json.dumps(left, indent=0))
-        return {"questions": len(shares), "kept": len(left)}
+        found = measured(fetch(base.key, stage.workspace).folder, questions, params, scoring, stage)
+        stage.note(f"kept {len(between(found, params.prefilter)):,} of {len(found):,} questions; {_told(found)}")
+        record.write_text(folder / NAME, json.dumps(found, sort_keys=True, indent=0))
+        return {"questions": len(found)}
 
     output = produce("prefilter", sections, {"base": base.digest, "dataset": data.digest}, code, make, is_phase=True)
-    if not output.record.facts["kept"]:
+    bounds, path = params.prefilter, output.folder / NAME
+    if not between(read(path), bounds):
         raise Stop(
             "train.prefilter leaves no question to train on.",
-            f"The base answers each of {output.record.facts['questions']:,} questions always or never.",
+            f"For none of {output.record.facts['questions']:,} questions does the base's share of right answers lie "
+            f"between {bounds.low:g} and {bounds.high:g}.",
             "Widen low and high, draw more samples, or set train.prefilter.samples to 0.",
         )
-    return output.folder / KEPT
+    return path
+
+
+def read(path: Path) -> dict[str, float]:
+    """The shares of such a file."""
+    found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def between(shares: Mapping[str, float], params: Prefilter) -> list[str]:
-    """Ids whose share lies strictly between the bounds, in the questions' order."""
+    """Ids whose share lies strictly between the bounds, in the order given."""
     return [name for name, share in shares.items() if params.low < share < params.high]
 
 
@@ -84,9 +93,9 @@ def measured(
         )
     torch.manual_seed(params.seed)
     found: dict[str, float] = {}
-    for start in range(0, len(questions), params.prompts_per_step):
-        part = questions[start : start + params.prompts_per_step]
-        prompts = [_ids(local.tokenizer, each) for each in part for _ in range(samples)]
+    for start in range(0, len(questions), PROMPTS):
+        part = questions[start : start + PROMPTS]
+        prompts = [_ids(local.tokenizer, each, params) for each in part for _ in range(samples)]
         choose = sampling.Sampled(len(prompts), _temperature(params))
         tokens = sampling.decode(
             local.model, prompts, max_tokens=params.max_completion_tokens, ends=ends(local), choose=choose
@@ -105,8 +114,10 @@ def _temperature(params: Train) -> float:
     return float(chosen(params)["temperature"])
 
 
-def _ids(tokenizer: Any, question: Question) -> list[int]:
-    text = tokenizer.apply_chat_template(messages(question), tokenize=False, add_generation_prompt=True)
+def _ids(tokenizer: Any, question: Question, params: Train) -> list[int]:
+    """As training asks it, with the length it asks for."""
+    asked = messages(question, assigned(question, params.budgets, params.seed))
+    text = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
     return list(tokenizer.encode(text, add_special_tokens=False))
 
 

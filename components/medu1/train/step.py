@@ -67,7 +67,7 @@ def trained(
             scoring=scoring,
             base=fetch(start.key, stage.workspace).folder,
             dataset=fetch(data.key, stage.workspace).folder,
-            kept=prefilter.kept(params, scoring, start, data, code),
+            shares=prefilter.shares(params, scoring, start, data, code),
             root=stage.workspace.home / "store" / key,
             store=stage.workspace.store,
             key=key,
@@ -95,7 +95,8 @@ def _warmed(params: Train, base: ModelManifest, data: DatasetManifest, code: str
 def _configuration(params: Train, scoring: Scoring, inputs: Mapping[str, str], code: str) -> dict[str, str]:
     """What an exact resume must share, flat: the fingerprint's fields and how processes divide the work."""
     free = {"base_model", "revision", "keep", "save_every"}
-    sections = {"train": params.model_dump(mode="json", exclude=free), "scoring": scoring.model_dump(mode="json")}
+    divided = params.model_copy(update={"micro_batch": params.rows_at_once})
+    sections = {"train": divided.model_dump(mode="json", exclude=free), "scoring": scoring.model_dump(mode="json")}
     return {**_flat(sections), **inputs, "code": code, **versions(SHAPING)}
 
 
