@@ -61,7 +61,7 @@ def _prompt(local: LocalModel, question: Question, budget: LengthBudget | None) 
     )
 
 
-@torch.inference_mode()
+@torch.no_grad()  # FSDP gathers weights into tensors it keeps, which inference_mode would close to the next update
 def _generate(local: LocalModel, prompts: list[str], max_tokens: int) -> list[list[int]]:
     """New token ids of each prompt, cut after the end of sequence."""
     encoded = local.tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)

@@ -8,7 +8,10 @@ from medu1.train.job import Job
 
 
 def write(job: Job, found: Found, folder: Path) -> None:
-    """Merge an adapter, round float32 weights to a base's half precision, or copy: safetensors and tokenizer."""
+    """Merge an adapter, round float32 weights to a base's half precision, or copy: safetensors and tokenizer.
+
+    Weights that were in parts are written anew too: gathered, those that two modules share stand there twice.
+    """
     import torch
     from transformers import AutoConfig
 
@@ -20,7 +23,7 @@ def write(job: Job, found: Found, folder: Path) -> None:
         merged(job.base, found.folder, folder)
         return
     checkpoints.copy_model(found, folder)
-    if precision in (torch.bfloat16, torch.float16):
+    if precision in (torch.bfloat16, torch.float16) or job.params.sharding != "none":
         for weights in folder.glob("model*.safetensors*"):
             weights.unlink()
         policy(found.folder, dtype=precision).save_pretrained(folder)

@@ -51,6 +51,7 @@ def train(job: Job) -> Outcome:
         trainer, conduct = _built(job)
         conduct.ending = ending
         _check_together(trainer)
+        _check_divided(trainer, job.params.sharding)
         if trainer.is_world_process_zero():
             trainer.publisher = _publisher(job, conduct)
         trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
@@ -116,6 +117,16 @@ def _check_together(trainer: Trainer) -> None:
             f"{started} processes were started, and {trainer.accelerator.num_processes} train together.",
             "PyTorch found no backend between them.",
             "Look at the run's log; on GPUs it is nccl, on cores gloo.",
+        )
+
+
+def _check_divided(trainer: Trainer, sharding: str) -> None:
+    """Raises Stop where processes would each hold everything, as accelerate lets them where it finds no accelerator."""
+    if sharding != "none" and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        raise Stop(
+            f"train.sharding is {sharding}, and this machine has no accelerator.",
+            "On cores accelerate leaves it out, and every process holds all weights and optimizer state.",
+            "Set train.sharding to none, or place the step on a node with GPUs.",
         )
 
 

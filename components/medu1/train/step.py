@@ -196,6 +196,12 @@ def _trained(job: Job) -> Outcome:
     """In this process, or in several of their own."""
     if job.params.processes > 1:
         return launch.start(job)
+    if job.params.sharding != "none":
+        raise Stop(
+            f"train.sharding is {job.params.sharding} and train.processes is 1.",
+            "There is no second process to divide weights with.",
+            "Set train.processes to the number of GPUs, or train.sharding to none.",
+        )
     from medu1.train.grpo import train
 
     job.write()
