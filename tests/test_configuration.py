@@ -15,8 +15,8 @@ from medu1.tracking import Tracking
 from medu1.train import checkpoints
 from medu1.train.rewards import Judged
 from medu1.train.telemetry import Telemetry
-from medu1.workspace import Workspace
-from training import PARAMS, THIRD_PARTY, Prepared, made
+from training import PARAMS, THIRD_PARTY, Prepared
+from training import prepared as prepared
 
 pytestmark = [*(pytest.mark.filterwarnings(line) for line in THIRD_PARTY), pytest.mark.usefixtures("one_thread")]
 EIGHT = PARAMS.model_copy(update={"micro_batch": 8})  # two micro-batches a step
@@ -43,16 +43,8 @@ class Begun(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def trained(one_thread: None, tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Begun]:
-    home = tmp_path_factory.mktemp("home")
-    (home / "mlflow.db").write_bytes(empty_database.read_bytes())
-    workspace = Workspace(home=home, run="r", tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in workspace.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        prepared = made(workspace)
-        yield Begun(prepared, prepared.trained(EIGHT))
+def trained(prepared: Prepared) -> Begun:
+    return Begun(prepared, prepared.trained(EIGHT))
 
 
 @pytest.fixture

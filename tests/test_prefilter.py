@@ -22,8 +22,8 @@ from medu1.train import prefilter
 from medu1.train.mixture import planned
 from medu1.train.rewards import Judged
 from medu1.train.telemetry import Telemetry
-from medu1.workspace import Workspace
-from training import CHOICES, PARAMS, THIRD_PARTY, Prepared, made
+from training import CHOICES, PARAMS, THIRD_PARTY, Prepared
+from training import prepared as prepared
 
 pytestmark = [*(pytest.mark.filterwarnings(line) for line in THIRD_PARTY), pytest.mark.usefixtures("one_thread")]
 TWO = Prefilter(samples=2, low=0.0, high=1.0)  # the base guesses: half of the questions are answered right once
@@ -59,18 +59,6 @@ def trained(prepared: Prepared, params: Train) -> Trained:
     with graded() as groups:
         model = prepared.trained(params)
     return Trained(model, groups)
-
-
-@pytest.fixture(scope="module")
-def prepared(one_thread: None, tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Prepared]:
-    home = tmp_path_factory.mktemp("home")
-    (home / "mlflow.db").write_bytes(empty_database.read_bytes())
-    workspace = Workspace(home=home, run="r", tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in workspace.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        yield made(workspace)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -19,7 +18,6 @@ import pytest
 import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM
-from transformers.utils import logging
 
 from killed import arm, params
 from medu1 import journal, record
@@ -29,8 +27,8 @@ from medu1.params import Train
 from medu1.train import checkpoints, launch, options
 from medu1.train.history import History
 from medu1.train.job import Job, Outcome
-from medu1.workspace import Workspace
-from training import PARAMS, THIRD_PARTY, Prepared, made
+from training import PARAMS, THIRD_PARTY, Prepared
+from training import prepared as prepared
 
 ROOT = Path(__file__).parent.parent
 PATHS = os.pathsep.join(str(ROOT / each) for each in ("components", ".", "tests"))
@@ -126,20 +124,6 @@ def torchrun(job: Job, kill: str) -> Outcome:
     command = ["-m", "torch.distributed.run", "--standalone", "--nnodes=1", f"--nproc-per-node={job.params.processes}"]
     again = [__file__, str(job.write()), kill]
     return launch._ended(job, subprocess.run([sys.executable, *command, *again], env=environment).returncode)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Prepared]:
-    home = tmp_path_factory.mktemp("home")
-    (home / "mlflow.db").write_bytes(empty_database.read_bytes())
-    workspace = Workspace(home=home, run="r", tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
-    logging.disable_progress_bar()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in workspace.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        yield made(workspace)
-    logging.enable_progress_bar()
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,10 @@
 """Training: the reward is the grader's verdict weighed, groups are one prompt, and GRPO writes safetensors only."""
 
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import pytest
-import torch
 from pydantic import ValidationError
-from transformers.utils import logging
 
 from medu1 import journal, record
 from medu1.budget import LengthBudget
@@ -26,8 +23,8 @@ from medu1.train.grpo import grader, rows
 from medu1.train.mixture import Plan, planned
 from medu1.train.rewards import Judged, judged
 from medu1.train.telemetry import Telemetry, means
-from medu1.workspace import Workspace
-from training import CHOICES, PARAMS, SUM, THIRD_PARTY, Prepared, made
+from training import CHOICES, PARAMS, SUM, THIRD_PARTY, Prepared
+from training import prepared as prepared
 
 WEIGHTS = DEFAULT_REWARDS
 pytestmark = [pytest.mark.filterwarnings(line) for line in THIRD_PARTY]
@@ -209,23 +206,6 @@ def test_a_budget_that_no_response_can_reach_is_refused() -> None:
 
 
 # GRPO
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Prepared]:
-    home = tmp_path_factory.mktemp("home")
-    (home / "mlflow.db").write_bytes(empty_database.read_bytes())
-    workspace = Workspace(home=home, run="r", tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
-    logging.disable_progress_bar()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # threads that wait for each other are slow on a busy machine
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in workspace.environment().items():
-            patch.setenv(name, value)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        yield made(workspace)
-    torch.set_num_threads(threads)
-    logging.enable_progress_bar()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,10 @@
 """What tests of training share: parameters, a tiny base that writes answers but knows no letter, and its questions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 from medu1 import dataset
 from medu1.base.demonstrations import completion_text
@@ -92,6 +94,19 @@ def made(workspace: Workspace, base: Base = TINY) -> Prepared:
         DatasetManifest(key=data.key, digest="data", frozen="frozen", sets={}, rows={"train": 9}, data="raw"),
         Manifest(key="audit/0", digest="audit"),
     )
+
+
+@pytest.fixture(scope="module")
+def prepared(one_thread: None, tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Prepared]:
+    """What train reads, in a home of the test file's own; the process's environment names it."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "mlflow.db").write_bytes(empty_database.read_bytes())
+    workspace = Workspace(home=home, run="r", tracking_uri=f"sqlite:///{home / 'mlflow.db'}")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in workspace.environment().items():
+            patch.setenv(name, value)
+        patch.delenv("MLFLOW_RUN_ID", raising=False)
+        yield made(workspace)
 
 
 def _write_base(folder: Path, params: Base) -> Mapping[str, Any]:
