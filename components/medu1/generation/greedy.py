@@ -1,6 +1,7 @@
 """Greedy completions of a local model, for evaluation and for the accuracy that picks a checkpoint.
 
-Prompts are sorted by length, so that a batch wastes little on padding; the answers come back in the order asked.
+Prompts are sorted by length, so that a batch wastes little on padding; the answers come back in the order asked. The
+plain loop of `sampling` decodes where it fits the model, transformers' `generate` elsewhere.
 Temperature 0 is not the same at every batch size, so the batch is a stated parameter of whoever calls.
 """
 
@@ -13,10 +14,18 @@ import torch
 
 from medu1.budget import LengthBudget
 from medu1.completion import Completion
+from medu1.generation import sampling
 from medu1.generation.model import policy
 from medu1.generation.tokenizer import load_tokenizer
 from medu1.prompt import messages
 from medu1.question import Question
+
+PLAIN = frozenset(  # what a model may state about decoding without changing a greedy answer; all else is transformers'
+    (
+        *("bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", "_from_model_config"),
+        *("do_sample", "temperature", "top_p", "top_k", "max_length", "max_new_tokens", "use_cache"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -61,9 +70,17 @@ def _prompt(local: LocalModel, question: Question, budget: LengthBudget | None) 
     )
 
 
-@torch.no_grad()  # FSDP gathers weights into tensors it keeps, which inference_mode would close to the next update
 def _generate(local: LocalModel, prompts: list[str], max_tokens: int) -> list[list[int]]:
     """New token ids of each prompt, cut after the end of sequence."""
+    if sampling.obstacle(local.model) or local.model.generation_config.to_diff_dict().keys() - PLAIN:
+        return _by_transformers(local, prompts, max_tokens)
+    ids = local.tokenizer(prompts, add_special_tokens=False)["input_ids"]
+    return sampling.decode(local.model, ids, max_tokens=max_tokens, ends=ends(local), choose=sampling.greedy)
+
+
+@torch.no_grad()  # FSDP gathers weights into tensors it keeps, which inference_mode would close to the next update
+def _by_transformers(local: LocalModel, prompts: list[str], max_tokens: int) -> list[list[int]]:
+    """The same by transformers, for models the plain loop does not fit."""
     encoded = local.tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
     encoded = encoded.to(local.model.device)
     output = local.model.generate(
