@@ -220,7 +220,7 @@ def _medu1(
         scoring=scoring,
         base=base,
         dataset=data,
-        kept=None,
+        shares=None,
         root=root,
         store=store,
         key=f"checkpoints/{folder.name}",
