@@ -35,6 +35,7 @@ SETTINGS = {
     "train.validation.every": 20,
     "train.validation.questions": 50,
 }
+STATE = (".safetensors", ".pt", ".pth")
 SPAN_SECONDS = 20.0  # after the step has begun: about half of it to import, build and restore, half to train
 POLL_SECONDS = 0.05
 
@@ -65,7 +66,8 @@ def main() -> None:
             "machine": machine("torch", "transformers", "trl", "mlflow"),
             "settings": SETTINGS,
             "kills": [each._asdict() for each in attempts],
-            "same_weights": candidate["digest"] == reference["digest"],
+            "same_candidate": candidate["digest"] == reference["digest"],
+            "same_last_checkpoint": state(killed) == state(whole),
             "open_runs": open_runs(killed),
             "values_held_twice": twice(killed),
             "values_missing": missing(killed),
@@ -130,7 +132,16 @@ def sound(home: Path, seconds: float) -> Killed:
             assert checkpoints.is_sound(found), found.folder
             newest = max(newest, found.marker.step)
         step = max([line.step for line in History(root / checkpoints.HISTORY).lines()], default=0)
-    return Killed(round(seconds, 2), step, newest, any((root / checkpoints.SAVING).exists() for root in roots))
+    return Killed(round(seconds, 2), step, newest, any(list(root.glob(f"{checkpoints.SAVING}/*")) for root in roots))
+
+
+def state(home: Path) -> dict[str, str]:
+    """Checksums of the last step's weights, optimizer, scheduler and random state."""
+    (root,) = home.glob("store/checkpoints/*")
+    found = checkpoints.newest(root)
+    assert found is not None
+    assert found.marker.step == SETTINGS["train.steps"]
+    return {path: entry.sha256 for path, entry in found.marker.files.items() if Path(path).suffix in STATE}
 
 
 def open_runs(home: Path) -> list[str]:

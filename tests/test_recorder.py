@@ -26,6 +26,7 @@ from medu1.train.recorder import COMPLETIONS, TABLES, Recorder, landed
 from medu1.workspace import Workspace
 from mlflow_server import Server, free_port
 
+pytestmark = pytest.mark.faults
 PATIENCE = 60.0  # seconds a test waits for a server
 FAST = 0.05  # seconds between looks, so that calls meet the server in every state
 
