@@ -18,7 +18,7 @@ import typer
 
 import medu1
 from medu1.errors import EXIT_CODE, Interrupted, Stop
-from pipelines import data_commands
+from pipelines import data_commands, registry_commands
 
 if TYPE_CHECKING:
     from medu1.workspace import Workspace
@@ -29,6 +29,7 @@ app = typer.Typer(help=medu1.__doc__, no_args_is_help=True, add_completion=False
 data = typer.Typer(help="Raw data and the pin that fixes its bytes.", no_args_is_help=True)
 data.add_typer(data_commands.app)
 app.add_typer(data, name="data")
+app.add_typer(registry_commands.app)
 
 Home = Annotated[Path, typer.Option("--home", envvar="MEDU1_HOME", help="Where runs, models and caches live.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]

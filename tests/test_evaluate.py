@@ -16,6 +16,7 @@ from medu1.evaluate.component import decide, evaluate
 from medu1.frozen import FrozenSets
 from medu1.generation import greedy
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
+from medu1.params import Decide
 from medu1.prompt import user_text
 from medu1.question import Choice, FreeText, Integer, Question
 from medu1.report import Report
@@ -32,7 +33,15 @@ pytestmark = [  # both inside MLflow
 
 PARAMS = {"max_completion_tokens": 6, "batch": 4, "confidence": 0.95, "completions_shown": 10}
 SCORING = DEFAULT_SCORING.canonical()
-DECIDE = json.dumps({"min_gain": 0.0, "alpha": 0.05})
+DECIDE = Decide(
+    min_gain=0.0,
+    alpha=0.05,
+    spending="series",
+    veto=0.05,
+    above_chance=False,
+    max_truncated=None,
+    max_malformed=None,
+).canonical()
 PAGE = "page"  # below the home: where kfp wants the report for people
 TEMPLATE = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
 
@@ -223,6 +232,7 @@ def test_decide_says_no_in_words_and_links_what_was_reused(
     assert Path(ended.report).exists()
     assert ended.version is None
     assert any("McNemar" in reason for reason in ended.decision.reasons)
+    assert "Not met: the candidate's training names no reward audit" in ended.decision.reasons[-1]
 
     tracking = Tracking(second)
     tags = tracking.client.get_run(tracking.parent()).data.tags
@@ -237,6 +247,36 @@ def test_the_champion_itself_is_already_registered(workspace: Workspace) -> None
     ended = result.read(workspace)
     assert ended is not None
     assert (ended.version, ended.decision.reasons) == ("3", ("already version 3",))
+    assert Tracking(workspace).decided(DatasetManifest.model_validate_json(rows).frozen) == []
+
+
+def place(workspace: Workspace) -> tuple[float, float]:
+    """Which decision on its frozen questions the last one was, and at which level."""
+    ended = result.read(workspace)
+    assert ended is not None
+    figures = next(each.figures for each in ended.decision.conditions if each.name == "gain")
+    return figures["earlier"] + 1, round(figures["level"], 5)
+
+
+def test_decisions_on_the_same_frozen_questions_are_counted_and_alpha_is_spent(workspace: Workspace) -> None:
+    rows, base, first, second = data(questions()), model("base", 0), model("train", 1), model("train", 2)
+    evaluations = [judge(rows, base, candidate).text() for candidate in (first, second)]
+    decide(DECIDE, evaluations[0], rows, base, first, "")
+    assert place(workspace) == (1, 0.0304)
+    decide(DECIDE, evaluations[1], rows, base, second, "")
+    assert place(workspace) == (2, 0.0076)
+    decide(DECIDE, evaluations[0], rows, base, first, "")  # judged again: the place it had, and no further look
+    assert place(workspace) == (1, 0.0304)
+    assert len(Tracking(workspace).decided(DatasetManifest.model_validate_json(rows).frozen)) == 2
+    assert Tracking(workspace).decided("of other questions") == []
+
+
+def test_an_evaluation_on_other_frozen_questions_is_refused(workspace: Workspace) -> None:
+    rows, base, candidate = data(questions()), model("base", 0), model("train", 1)
+    evaluation = judge(rows, base, candidate).text()
+    other = DatasetManifest.model_validate_json(rows).model_copy(update={"frozen": "0" * 64}).text()
+    with pytest.raises(Stop, match="is of other frozen questions than the dataset"):
+        decide(DECIDE, evaluation, other, base, candidate, "")
 
 
 def test_a_test_split_without_questions_stops(workspace: Workspace) -> None:

@@ -3,12 +3,17 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from medu1 import record, result, stage
+from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
 from medu1.params import Registry
+from medu1.register import files, registry
 from medu1.register.registry import register
 from medu1.register.versions import versions
 from medu1.report import Decision
@@ -47,14 +52,16 @@ def made(step: str, text: str) -> Output:
 
 @pytest.fixture
 def registered(workspace: Workspace) -> Register:
-    """Registers a candidate of these weights with this evaluation; gives name and version."""
+    """Registers a candidate of these weights with this evaluation over a champion; gives name and version."""
 
-    def run(weights: str = "w1", evaluation: str = "e1") -> tuple[str, str]:
+    def run(weights: str = "w1", evaluation: str = "e1", champion: str = "") -> tuple[str, str]:
         questions, start = made("prepare", "questions"), made("base", "base")
         model, judged = made("train", weights), made("evaluate", evaluation)
         text = register(
             REGISTRY,
-            EvaluationManifest(key=judged.key, digest=evaluation, candidate=weights, champion="", frozen="f").text(),
+            EvaluationManifest(
+                key=judged.key, digest=evaluation, candidate=weights, champion=champion, frozen="f"
+            ).text(),
             DatasetManifest(
                 key=questions.key, digest="q", frozen="f", sets=SETS, rows={"train": 1}, data="d.dir"
             ).text(),
@@ -67,10 +74,14 @@ def registered(workspace: Workspace) -> Register:
     return run
 
 
-def test_the_first_version_is_challenger_and_champion(registered: Register, workspace: Workspace) -> None:
+def test_the_first_version_is_champion_by_the_promotion_log(registered: Register, workspace: Workspace) -> None:
     assert registered() == ("medu1", "1")
-    (version,) = versions(Tracking(workspace))
-    assert version.aliases == ("challenger", "champion")
+    tracking = Tracking(workspace)
+    (version,) = versions(tracking)
+    assert version.aliases == ("champion",)
+    (entry,) = tracking.promotions("medu1")
+    assert (entry.target, entry.replaces, entry.evidence) == ("1", "", "e1")
+    assert (entry.who, entry.why) == ("medu1 register", "first accepted version")
 
 
 def test_a_later_version_challenges_and_leaves_the_champion(registered: Register, workspace: Workspace) -> None:
@@ -92,7 +103,55 @@ def test_an_interrupted_registration_is_completed(registered: Register, workspac
     for alias in ("champion", "challenger"):
         client.delete_registered_model_alias("medu1", alias)
     registered()
-    assert versions(Tracking(workspace))[0].aliases == ("challenger", "champion")
+    assert versions(Tracking(workspace))[0].aliases == ("champion",)
+
+
+def test_a_registration_killed_before_its_champion_is_completed(
+    registered: Register, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "_challenge", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            registered()
+    assert versions(Tracking(workspace))[0].aliases == ()
+    assert registered() == ("medu1", "1")
+    assert versions(Tracking(workspace))[0].aliases == ("champion",)
+
+
+def test_a_version_whose_answer_is_lost_is_found_and_not_made_twice(
+    registered: Register, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = MlflowClient.create_model_version
+
+    def lost(*words: Any, **named: Any) -> None:
+        create(*words, **named)
+        raise MlflowException("API request failed")
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", lost)
+    assert registered() == ("medu1", "1")
+    assert [(each.version, each.aliases) for each in versions(Tracking(workspace))] == [("1", ("champion",))]
+    assert len(Tracking(workspace).promotions("medu1")) == 1
+
+
+def test_the_same_weights_judged_against_another_champion_are_another_version(
+    registered: Register, workspace: Workspace
+) -> None:
+    registered()
+    registered("w2", "e2", "")
+    assert registered("w2", "e2", "w1") == ("medu1", "3")
+    newest, *_ = versions(Tracking(workspace))
+    assert (newest.aliases, newest.lineage["medu1.champion"]) == (("challenger",), "w1")
+
+
+def test_the_files_of_a_version_are_held_to_their_digest(registered: Register, workspace: Workspace) -> None:
+    registered()
+    tracking = Tracking(workspace)
+    version = tracking.version("medu1", "1")
+    assert version
+    files.check(tracking, version)
+    (Path(version.source.removeprefix("file://")) / "file.txt").write_text("w9", encoding="utf-8")
+    with pytest.raises(Stop, match=r"changed: file\.txt"):
+        files.check(tracking, version)
 
 
 def test_lineage_names_data_code_parameters_and_runs(registered: Register, workspace: Workspace) -> None:

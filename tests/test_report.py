@@ -70,7 +70,7 @@ def evaluated(models: Sequence[Role] = MODELS) -> tuple[Report, tabulation.Verdi
         max_completion_tokens=80,
         batch=128,
         versions={"torch": "2"},
-        rows=tabulation.rows(found, 0.95),
+        rows=tabulation.rows(found, 0.95, tabulation.chances(asked)),
         comparisons=tabulation.comparisons(found, 0.95),
         conduct=tabulation.conduct(found),
     )
@@ -147,7 +147,7 @@ def test_a_set_without_questions_or_token_counts_is_left_out() -> None:
     report = evaluated(("base", "candidate"))[0].model_copy(
         update={
             "questions": {"test": 1, "ood": 0},
-            "rows": tabulation.rows(found, 0.95),
+            "rows": tabulation.rows(found, 0.95, {}),
             "comparisons": tabulation.comparisons(found, 0.95),
             "conduct": tabulation.conduct(found),
         }
@@ -183,8 +183,33 @@ def test_slices_add_up() -> None:
 
 def test_a_slice_that_cannot_be_scored_has_no_accuracy() -> None:
     asked = question(1, "open")
-    rows = tabulation.rows({"base": {"test": [answer(asked, "test", None, "x")]}}, 0.95)
+    rows = tabulation.rows({"base": {"test": [answer(asked, "test", None, "x")]}}, 0.95, {})
     assert {(row.accuracy, row.n, row.unscorable) for row in rows} == {(None, 0, 1)}
+
+
+def test_blind_guessing_is_known_where_every_question_has_options() -> None:
+    four = question(1, "choice").model_copy(update={"options": dict(zip("ABCD", "wxyz", strict=True))})
+    asked = [question(0, "choice"), four, question(0, "open")]
+    answers = [answer(each, "test", True, "x") for each in asked]
+    rows = tabulation.rows({"base": {"test": answers}}, 0.95, tabulation.chances(asked))
+    found = {(row.slice, row.name): row.chance for row in rows if row.slice in ("all", "family")}
+    assert found == {("all", "all"): None, ("family", "choice"): 0.375, ("family", "open"): None}
+
+
+def test_unscorable_questions_count_for_nothing_in_blind_guessing() -> None:
+    four = question(1, "choice").model_copy(update={"options": dict(zip("ABCD", "wxyz", strict=True))})
+    answers = [answer(question(0, "choice"), "test", None, "x"), answer(four, "test", True, "x")]
+    rows = tabulation.rows({"base": {"test": answers}}, 0.95, tabulation.chances([question(0, "choice"), four]))
+    assert {row.chance for row in rows if row.slice == "family"} == {0.25}
+
+
+def test_the_bootstrap_is_a_second_opinion_where_there_are_groups_enough() -> None:
+    report, _, _ = evaluated()
+    for comparison in report.comparisons:
+        assert (comparison.bootstrap is None) == (comparison.groups < 20)
+        if comparison.bootstrap:
+            assert comparison.bootstrap == pytest.approx((comparison.low, comparison.high), abs=0.06)
+    assert {comparison.bootstrap is None for comparison in report.comparisons} == {True, False}
 
 
 def test_other_questions_are_never_paired() -> None:

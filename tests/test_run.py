@@ -9,6 +9,7 @@ import pytest
 from medu1 import journal
 from medu1.errors import Stop
 from medu1.params import Registry
+from medu1.register import trail
 from medu1.run.finalize import finalize
 from medu1.run.preflight import preflight
 from medu1.tracking import LAUNCHER, RUN, Champion, Tracking, launcher
@@ -77,6 +78,30 @@ def test_the_champion_is_named_with_its_weights_and_its_place(begin: Begin) -> N
 def test_a_registry_without_the_alias_has_no_champion(begin: Begin) -> None:
     begin("first").client.create_registered_model("medu1")
     assert preflight(REGISTRY) == Champion("", "", "")
+
+
+def test_a_champion_that_was_deleted_stops_the_run_before_anything_is_spent(begin: Begin) -> None:
+    tracking = begin("first")
+    tracking.client.create_registered_model("medu1")
+    version = tracking.client.create_model_version("medu1", "file:///x", tags={"medu1.weights": "abc"})
+    trail.enter(tracking, "medu1", trail.FIRST, "1", version.tags, replaces="")
+    tracking.client.delete_model_version("medu1", "1")
+    with pytest.raises(Stop, match="Version 1 of medu1 is the champion and is not in the registry"):
+        preflight(REGISTRY)
+
+
+@pytest.mark.parametrize("alias", [None, "2"])
+def test_the_champion_is_the_one_of_the_promotion_log_whatever_the_alias_says(begin: Begin, alias: str | None) -> None:
+    tracking = begin("first")
+    tracking.client.create_registered_model("medu1")
+    for weights in ("abc", "def"):
+        tracking.client.create_model_version("medu1", "file:///x", tags={"medu1.weights": weights})
+    trail.enter(tracking, "medu1", trail.FIRST, "1", {"medu1.weights": "abc"}, replaces="")
+    tracking.client.delete_registered_model_alias("medu1", "champion")
+    if alias:
+        tracking.client.set_registered_model_alias("medu1", "champion", alias)
+    assert preflight(REGISTRY) == Champion("1", "abc", "")
+    assert tracking.aliases("medu1") == {"champion": "1"}
 
 
 @pytest.mark.parametrize(

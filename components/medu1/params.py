@@ -17,6 +17,7 @@ from medu1.question import Family, Frozen
 from medu1.section import Fraction, Positive, Rate, Section, Weight, Whole, explained
 
 Preset = Literal["recommended", "paper"]  # the authors' rules with their faults, or those repaired
+Spending = Literal["none", "halving", "series"]
 Alarm = Literal["accuracy_falls", "length_collapse", "repetition", "letter_skew"]
 
 
@@ -325,7 +326,12 @@ class Decide(Section):
     """When a candidate may be registered."""
 
     min_gain: Annotated[float, Field(ge=-1, le=1)]  # a share: the paired difference's lower bound must exceed it
-    alpha: Rate  # significance level of the paired test and of the veto a family
+    alpha: Rate  # two-sided level of all promotions on one frozen set together, or of each, as `spending` says
+    spending: Spending  # of alpha over the decisions on the same frozen questions; evaluate/statistics.py has the rules
+    veto: Annotated[float, Field(gt=0, lt=0.5)]  # one-sided level at which one family that falls refuses; uncorrected
+    above_chance: bool  # the lower bound on choice questions must exceed blind guessing
+    max_truncated: Fraction | None  # share of the candidate's test answers cut off by the token limit; None: not judged
+    max_malformed: Fraction | None  # share of them not in the method's format; None: not judged
 
 
 class Registry(Section):

@@ -49,6 +49,7 @@ class Row(Frozen):
     accuracy: float | None  # share of n; None where nothing could be scored
     low: float
     high: float
+    chance: float | None  # of a blind guess: mean of 1 / options; None where a question has no options
 
 
 class Comparison(Frozen):
@@ -59,11 +60,15 @@ class Comparison(Frozen):
     slice: Slice
     name: str
     n: int  # pairs
+    groups: int  # of questions that share a patient note, a fact or other luck
     gained: int  # wrong before, right now
     lost: int  # right before, wrong now
     difference: float  # (gained - lost) / n
-    low: float  # bootstrap clustered by group
+    error: float  # standard error of the difference, cluster-robust
+    freedom: float  # its degrees of freedom; 0 with one group
+    low: float  # Student's interval with these two
     high: float
+    bootstrap: tuple[float, float] | None  # clustered percentiles, a second opinion; None with too few groups for one
     p: float  # exact McNemar, two-sided
     p_holm: float  # corrected over the slices of the same kind
 
@@ -122,9 +127,19 @@ class Report(Frozen):
         return list(dict.fromkeys(row.name for row in self.rows if (row.set, row.slice) == (set_, slice_)))
 
 
+class Condition(Frozen):
+    """One thing a candidate must show."""
+
+    name: str  # such as gain or family:open
+    holds: bool
+    words: str
+    figures: dict[str, float]  # what it was judged by; shares, levels and counts
+
+
 class Decision(Frozen):
-    """Whether the candidate may be registered, and why."""
+    """Whether the candidate may be registered, and why: in words for people, as conditions for machines."""
 
     passed: bool
     reasons: tuple[str, ...]  # sentences with the numbers
     incumbent: str  # "base" or "version N"
+    conditions: tuple[Condition, ...] = ()  # none where nothing was left to judge

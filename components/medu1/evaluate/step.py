@@ -6,6 +6,7 @@ running again after a promotion changes nothing. `decide` hears of it from the e
 
 import shutil
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ from medu1 import record, result
 from medu1.code import SHAPING, versions
 from medu1.errors import Stop
 from medu1.evaluate import evaluation, logged, report, sets, tabulation, verdicts
-from medu1.evaluate.decision import MET
+from medu1.evaluate.decision import MET, audits
 from medu1.evaluate.decision import decide as judge
 from medu1.evaluate.evaluation import Subject
 from medu1.evaluate.sets import Asked
@@ -25,6 +26,7 @@ from medu1.question import Question
 from medu1.report import NAME, Decision, Judged, Report, Role
 from medu1.result import RunResult
 from medu1.stage import Output, Stage, fetch, produce, tracked
+from medu1.tracking import FROZEN, JUDGED
 
 
 def evaluate(
@@ -119,7 +121,7 @@ def _report(
         max_completion_tokens=params.max_completion_tokens,
         batch=params.batch,
         versions=versions(SHAPING),
-        rows=tabulation.rows(answers, params.confidence),
+        rows=tabulation.rows(answers, params.confidence, tabulation.chances(chain(*asked.sets.values()))),
         comparisons=tabulation.comparisons(answers, params.confidence),
         conduct=tabulation.conduct(answers),
     )
@@ -145,22 +147,43 @@ def _log(
 
 
 def decide(decide: str, evaluation: str, dataset: str, base: str, candidate: str, champion_version: str) -> bool:
-    """Judge the report, tell every reader, and link the steps whose output another run made."""
+    """Judge the report, tell every reader, and link the steps whose output another run made.
+
+    Raises Stop where the evaluation's frozen questions are not the dataset's.
+    """
     params = Decide.parse(decide)
-    judged = EvaluationManifest.model_validate_json(evaluation)
-    keys = [
-        DatasetManifest.model_validate_json(dataset).key,
-        ModelManifest.model_validate_json(base).key,
-        ModelManifest.model_validate_json(candidate).key,
-        judged.key,
-    ]
+    judged, data = EvaluationManifest.model_validate_json(evaluation), DatasetManifest.model_validate_json(dataset)
+    start, model = ModelManifest.model_validate_json(base), ModelManifest.model_validate_json(candidate)
     with tracked("decide", {"decide": params.model_dump(mode="json")}) as stage:
-        outputs = [fetch(key, stage.workspace) for key in keys]
-        found = Report.read(outputs[-1].folder)
-        decision = judge(found, params, champion_version, judged.champion)
-        _tell(stage, decision, judged, outputs[-1], champion_version)
+        outputs = [fetch(key, stage.workspace) for key in (data.key, start.key, model.key, judged.key)]
+        trained, evaluated = outputs[-2:]
+        found = Report.read(evaluated.folder)
+        _require_frozen(found, judged, data)
+        passed_audits = audits(trained.record.inputs, data)
+        decision = judge(found, params, champion_version, judged.champion, _earlier(stage, judged), [passed_audits])
+        _tell(stage, decision, judged, evaluated, champion_version)
         _link_reused(stage, outputs)
     return decision.passed
+
+
+def _require_frozen(found: Report, judged: EvaluationManifest, data: DatasetManifest) -> None:
+    if not found.frozen == judged.frozen == data.frozen:
+        raise Stop(
+            f"The evaluation {judged.key} is of other frozen questions than the dataset {data.key}.",
+            f"Judged on {found.frozen[:12]}, named {judged.frozen[:12]}, prepared {data.frozen[:12]}: "
+            "figures on other questions say nothing about this candidate.",
+            "Evaluate the candidate on the questions of this dataset.",
+        )
+
+
+def _earlier(stage: Stage, judged: EvaluationManifest) -> int:
+    """How many others were judged on these frozen questions before; who is judged again keeps the place it had."""
+    decided = stage.tracking.decided(judged.frozen)
+    return decided.index(_identity(judged)) if _identity(judged) in decided else len(decided)
+
+
+def _identity(judged: EvaluationManifest) -> str:
+    return f"{judged.candidate} {judged.digest}"
 
 
 def _tell(stage: Stage, decision: Decision, judged: EvaluationManifest, output: Output, champion_version: str) -> None:
@@ -171,6 +194,8 @@ def _tell(stage: Stage, decision: Decision, judged: EvaluationManifest, output: 
     tags = {"medu1.decision": verdict, "medu1.incumbent": decision.incumbent}
     for run in (stage.run, stage.tracking.parent()):
         stage.tracking.tags(run, tags)
+    if decision.conditions:  # a champion judged against itself takes nothing from alpha
+        stage.tracking.tags(stage.run, {JUDGED: _identity(judged), FROZEN: judged.frozen})
     with TemporaryDirectory() as folder:
         path = Path(folder) / "decision.json"
         record.write_text(path, decision.model_dump_json(indent=1))

@@ -2,9 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import NamedTuple
 
-from medu1.evaluate.statistics import holm, paired_test, wilson
+from medu1.evaluate.statistics import (
+    FEW_GROUPS,
+    Interval,
+    PairedTest,
+    clustered_bootstrap,
+    holm,
+    paired_test,
+    wilson,
+)
 from medu1.evaluate.verdicts import JudgedAnswer
+from medu1.question import Question
 from medu1.report import WHOLE, Comparison, Conduct, Incumbent, Role, Row, SetName, Slice
 
 Verdicts = Mapping[Role, Mapping[SetName, Sequence[JudgedAnswer]]]
@@ -17,10 +27,23 @@ NAMED_BY: dict[Slice, Callable[[JudgedAnswer], str]] = {
 }
 
 
-def rows(verdicts: Verdicts, confidence: float) -> tuple[Row, ...]:
+class Pairs(NamedTuple):
+    """The questions that both verdicts score, by column."""
+
+    before: list[bool]  # right
+    after: list[bool]
+    groups: list[str]
+
+
+def chances(questions: Iterable[Question]) -> dict[str, float]:
+    """By the id of each question with options, the share of blind guesses that is right."""
+    return {question.id: 1 / len(question.options) for question in questions if question.options}
+
+
+def rows(verdicts: Verdicts, confidence: float, chances: Mapping[str, float]) -> tuple[Row, ...]:
     """One row a model, set and slice."""
     return tuple(
-        _row(role, set_, slice_, name, answers, confidence)
+        _row(role, set_, slice_, name, answers, confidence, chances)
         for role, sets in verdicts.items()
         for set_, everything in sets.items()
         for slice_ in NAMED_BY
@@ -56,9 +79,17 @@ def sliced(answers: Iterable[JudgedAnswer], slice_: Slice) -> dict[str, list[Jud
 
 
 def _row(
-    role: Role, set_: SetName, slice_: Slice, name: str, answers: Sequence[JudgedAnswer], confidence: float
+    role: Role,
+    set_: SetName,
+    slice_: Slice,
+    name: str,
+    answers: Sequence[JudgedAnswer],
+    confidence: float,
+    chances: Mapping[str, float],
 ) -> Row:
     scored = [answer.correct for answer in answers if answer.correct is not None]
+    guesses = [chances.get(answer.question_id) for answer in answers if answer.correct is not None]
+    known = [guess for guess in guesses if guess is not None]
     interval = wilson(sum(scored), len(scored), confidence)
     return Row(
         role=role,
@@ -71,6 +102,7 @@ def _row(
         accuracy=sum(scored) / len(scored) if scored else None,
         low=interval.low,
         high=interval.high,
+        chance=fmean(known) if known and len(known) == len(guesses) else None,
     )
 
 
@@ -85,31 +117,52 @@ def _compared(
     """The slices of one kind, which Holm's correction takes together."""
     then, now = sliced(before, slice_), sliced(after, slice_)
     pairs = {name: _scored_pairs(then[name], now[name]) for name in now}
-    tests = {name: paired_test(*columns, confidence) for name, columns in pairs.items() if columns[0]}
+    tests = {name: paired_test(*columns, confidence) for name, columns in pairs.items() if columns.before}
     corrected = holm([test.p for test in tests.values()])
     return [
-        Comparison(
-            against=against,
-            set=set_,
-            slice=slice_,
-            name=name,
-            n=test.n,
-            gained=test.gained,
-            lost=test.lost,
-            difference=test.difference,
-            low=test.interval.low,
-            high=test.interval.high,
-            p=test.p,
-            p_holm=p_holm,
-        )
+        comparison(against, set_, slice_, name, test, p_holm, _bootstrap(pairs[name], test, confidence))
         for (name, test), p_holm in zip(tests.items(), corrected, strict=True)
     ]
 
 
-def _scored_pairs(
-    before: Sequence[JudgedAnswer], after: Sequence[JudgedAnswer]
-) -> tuple[list[bool], list[bool], list[str]]:
-    """Right before, right after, group: of the questions that both verdicts score."""
+def comparison(
+    against: Incumbent,
+    set_: SetName,
+    slice_: Slice,
+    name: str,
+    test: PairedTest,
+    p_holm: float,
+    bootstrap: Interval | None,
+) -> Comparison:
+    """A paired test as the report holds it."""
+    return Comparison(
+        against=against,
+        set=set_,
+        slice=slice_,
+        name=name,
+        n=test.n,
+        groups=test.spread.groups,
+        gained=test.gained,
+        lost=test.lost,
+        difference=test.difference,
+        error=test.spread.error,
+        freedom=test.spread.freedom,
+        low=test.interval.low,
+        high=test.interval.high,
+        bootstrap=bootstrap,
+        p=test.p,
+        p_holm=p_holm,
+    )
+
+
+def _bootstrap(pairs: Pairs, test: PairedTest, confidence: float) -> Interval | None:
+    if test.spread.groups < FEW_GROUPS:
+        return None
+    changes = [int(now) - int(then) for then, now in zip(pairs.before, pairs.after, strict=True)]
+    return clustered_bootstrap(changes, pairs.groups, confidence)
+
+
+def _scored_pairs(before: Sequence[JudgedAnswer], after: Sequence[JudgedAnswer]) -> Pairs:
     then: list[bool] = []
     now: list[bool] = []
     groups: list[str] = []
@@ -120,7 +173,7 @@ def _scored_pairs(
             then.append(old.correct)
             now.append(new.correct)
             groups.append(new.group)
-    return then, now, groups
+    return Pairs(then, now, groups)
 
 
 def _conduct(role: Role, set_: SetName, answers: Sequence[JudgedAnswer]) -> Conduct:

@@ -2,7 +2,7 @@
 
 The same weights with the same evaluation are the same version, however often it is asked for. All tags are part of the
 one call that creates the version, so a version without lineage never exists; a run that dies before the aliases are set
-is completed by the next one. MLflow keeps no history of promotions: aliases move, the tags say what a version is.
+is completed by the next one. The first accepted version becomes champion by the promotion log, as every later one does.
 """
 
 import json
@@ -15,15 +15,16 @@ from medu1.frozen import JUDGED
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
 from medu1.params import Registry
 from medu1.record import StepRecord
+from medu1.register import files, trail
 from medu1.register.card import SETS, card
+from medu1.register.files import FILES
+from medu1.register.promotion import CHAMPION
+from medu1.register.trail import EVALUATION
 from medu1.stage import Output, Stage
-from medu1.tracking import KEY, WEIGHTS
+from medu1.tracking import KEY, WEIGHTS, Tracking, once
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-EVALUATION = "medu1.evaluation"
 
 
 def register(registry: str, evaluation: str, dataset: str, base: str, candidate: str) -> str:
@@ -44,7 +45,7 @@ def register(registry: str, evaluation: str, dataset: str, base: str, candidate:
         }
         tags = _lineage(verdicts, questions, model, {step: output.record for step, output in made.items()})
         version, known = _version(running, section.name, made["train"], tags)
-        _aliases(running.tracking.client, section.name, version)
+        _challenge(running.tracking, section.name, version, tags)
         running.tracking.tags(running.run, {"medu1.version": version, "medu1.model": section.name})
         running.note(
             f"already version {version} of {section.name}" if known else f"version {version} of {section.name}"
@@ -69,6 +70,8 @@ def _lineage(
         "medu1.frozen": verdicts.frozen,
         SETS: json.dumps(questions.sets_of(*JUDGED), sort_keys=True),
         EVALUATION: verdicts.digest,
+        CHAMPION: verdicts.champion,
+        FILES: files.digest(trained.outputs),
         "medu1.commit": trained.commit + ("-dirty" if trained.dirty else ""),
         "medu1.params": record.digest({step: found.params for step, found in made.items()}),
         **{f"medu1.{step}_run": found.mlflow_run for step, found in made.items()},
@@ -77,36 +80,32 @@ def _lineage(
 
 def _version(running: Stage, name: str, trained: Output, tags: Mapping[str, str]) -> tuple[str, bool]:
     """The version with these weights and this evaluation, and whether it was there before."""
-    client = running.tracking.client
-    _ensure(client, name)
-    if found := _find(client, name, tags):
+    from mlflow.exceptions import MlflowException
+
+    trail.ensure(running.tracking, name, "Medical reasoning models that medu1 trained and accepted.")
+    if found := _find(running.tracking, name, tags):
         return str(found.version), True
-    created = client.create_model_version(
-        name,
-        source=_source(running, trained),
-        run_id=trained.record.mlflow_run,
-        tags=dict(tags),
-        description=card(name, tags),
-    )
+    source, run = _source(running, trained), trained.record.mlflow_run
+    try:
+        with once():
+            created = running.tracking.client.create_model_version(
+                name, source, run, tags=dict(tags), description=card(name, tags), await_creation_for=0
+            )
+    except MlflowException:  # the answer may be all that was lost
+        found = _find(running.tracking, name, tags)
+        if found is None:
+            raise
+        created = found
     return str(created.version), False
 
 
-def _ensure(client: "MlflowClient", name: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name, description="Medical reasoning models that medu1 trained and accepted.")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def _find(client: "MlflowClient", name: str, tags: Mapping[str, str]) -> "ModelVersion | None":
+def _find(tracking: Tracking, name: str, tags: Mapping[str, str]) -> "ModelVersion | None":
+    """The oldest version of the same weights, evaluation and champion."""
     query = " and ".join(
         [f"name = '{name}'", f"tags.`{WEIGHTS}` = '{tags[WEIGHTS]}'", f"tags.`{EVALUATION}` = '{tags[EVALUATION]}'"]
     )
-    found = list(client.search_model_versions(query))
-    return found[0] if found else None
+    found = [each for each in tracking.client.search_model_versions(query) if each.tags.get(CHAMPION) == tags[CHAMPION]]
+    return min(found, key=lambda version: int(version.version), default=None)
 
 
 def _source(running: Stage, trained: Output) -> str:
@@ -121,11 +120,13 @@ def _source(running: Stage, trained: Output) -> str:
     return f"{client.get_run(trained.record.mlflow_run).info.artifact_uri}/model"
 
 
-def _aliases(client: "MlflowClient", name: str, version: str) -> None:
-    """The newest accepted version challenges; the first one has nobody to challenge."""
-    client.set_registered_model_alias(name, "challenger", version)
-    if "champion" not in client.get_registered_model(name).aliases:
-        client.set_registered_model_alias(name, "champion", version)
+def _challenge(tracking: Tracking, name: str, version: str, tags: Mapping[str, str]) -> None:
+    """The newest accepted version challenges; the first one has nobody to challenge, and is champion."""
+    state = tracking.settle(name)
+    if not state.champion:
+        state = trail.enter(tracking, name, trail.FIRST, version, tags, replaces="")
+    if state.champion != version:
+        tracking.client.set_registered_model_alias(name, "challenger", version)
 
 
 def _tell(running: Stage, version: str, known: bool) -> None:

@@ -6,7 +6,7 @@ from medu1.tracking import Champion
 
 
 def preflight(registry: str) -> Champion:
-    """The champion at this moment; the runs of dead processes are closed on the way."""
+    """The champion at this moment, by the promotion log; the runs of dead processes are closed on the way."""
     section = Registry.parse(registry)
     with tracked("preflight", section.model_dump(mode="json")) as stage:
         swept = _sweep(stage)
