@@ -71,7 +71,7 @@ def _bars(axes: "Axes", places: Sequence[float], bars: Sequence[Bar], width: flo
 
 
 def gains(report: Report, against: Incumbent) -> str:
-    """The paired difference on the test split by family and source, with its bootstrap interval."""
+    """The paired difference on the test split by family and source, with its cluster-robust interval."""
     kinds: tuple[Slice, ...] = ("all", "family", "source")
     shown = [c for c in report.comparisons if (c.against, c.set) == (against, "test") and c.slice in kinds]
     figure, (axes,) = svg.figure(9.2, 1.0 + 0.32 * len(shown), 1)
