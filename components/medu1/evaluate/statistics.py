@@ -1,8 +1,8 @@
 """The evaluation's statistics: Wilson intervals, exact McNemar, intervals that keep groups whole, Holm's correction.
 
-Models are compared on the same questions, so every test is paired. What decides is a cluster-robust t interval, because
-it holds its level with ten groups as with six hundred (`benchmarks/power.py` measures it) and has a bound at whatever
-level is left to spend. The clustered bootstrap stands beside it as a second opinion, from `FEW_GROUPS` on: with fewer
+Models are compared on the same questions, so every test is paired. What decides is a cluster-robust t interval, since
+its quantile widens where groups are few and it has a bound at whatever level is left to spend (`benchmarks/power.py`
+measures the decision). The clustered bootstrap stands beside it as a second opinion, from `FEW_GROUPS` on: with fewer
 its percentiles are too narrow. Tail sums are exact integers; scipy serves for Student's quantiles alone.
 """
 
