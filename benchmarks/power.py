@@ -41,7 +41,7 @@ from medu1.evaluate.statistics import (
 )
 from medu1.evaluate.tabulation import comparison
 from medu1.params import Decide, Params, Spending
-from medu1.report import Comparison, Conduct, Decision, Judged, Report, Role, Row, Slice
+from medu1.report import Comparison, Conduct, Decision, Judged, Protocol, Report, Role, Row, Slice
 
 QUESTIONS, DECISIONS, LEVEL = 600, 2000, 0.95
 FAMILIES = ("choice", "open", "calculation")
@@ -232,6 +232,7 @@ def report(tests: Tests) -> Report:
         sets=(),
         confidence=LEVEL,
         max_completion_tokens=1,
+        protocol=Protocol(backend="transformers", strategy="method", decoding="greedy"),
         batch=1,
         versions={},
         rows=(

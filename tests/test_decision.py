@@ -11,7 +11,7 @@ from medu1.evaluate.statistics import fall, limits, paired_test, spent, wilson
 from medu1.evaluate.tabulation import comparison
 from medu1.manifest import DatasetManifest
 from medu1.params import Decide
-from medu1.report import Comparison, Condition, Conduct, Decision, Incumbent, Judged, Report, Role, Row, Slice
+from medu1.report import Comparison, Condition, Conduct, Decision, Incumbent, Judged, Protocol, Report, Role, Row, Slice
 
 PARAMS = Decide(
     min_gain=0.0,
@@ -101,6 +101,7 @@ def report(
         sets=(),
         confidence=0.95,
         max_completion_tokens=80,
+        protocol=Protocol(backend="transformers", strategy="method", decoding="greedy"),
         batch=8,
         versions={},
         rows=tuple(rows),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from medu1 import dataset, journal, record, result
 from medu1.code import digest
@@ -31,7 +32,10 @@ pytestmark = [  # both inside MLflow
     pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes"),
 ]
 
-PARAMS = {"max_completion_tokens": 6, "batch": 4, "confidence": 0.95, "completions_shown": 10}
+PARAMS = {
+    **yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))["evaluate"],
+    **{"suites": {}, "max_completion_tokens": 6, "batch": 4, "completions_shown": 10},
+}
 SCORING = DEFAULT_SCORING.canonical()
 DECIDE = Decide(
     min_gain=0.0,

@@ -11,7 +11,7 @@ from medu1.evaluate import report as page
 from medu1.evaluate import tabulation, verdicts
 from medu1.evaluate.verdicts import JudgedAnswer
 from medu1.question import Choice, FreeText, Gold, Integer, Question
-from medu1.report import Judged, QuestionSet, Report, Role, SetName
+from medu1.report import Judged, Protocol, QuestionSet, Report, Role, SetName
 
 HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }} & ]]> \u202e\x00 <a href='http://evil.test'>x</a>"
 MODELS: tuple[Role, ...] = ("base", "candidate", "champion")
@@ -68,6 +68,7 @@ def evaluated(models: Sequence[Role] = MODELS) -> tuple[Report, tabulation.Verdi
         sets=(QuestionSet(name="test/<b>hostile</b>", questions=1045, digest="d" * 64),),
         confidence=0.95,
         max_completion_tokens=80,
+        protocol=Protocol(backend="transformers", strategy="method", decoding="greedy"),
         batch=128,
         versions={"torch": "2"},
         rows=tabulation.rows(found, 0.95, tabulation.chances(asked)),

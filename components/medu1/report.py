@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from medu1.question import Frozen
+from medu1.suite import Strategy
 
 NAME = "report.json"
 
@@ -87,6 +88,91 @@ class Conduct(Frozen):
     tokens_wrong: float | None
 
 
+class Probed(Frozen):
+    """What one model did in one suite."""
+
+    suite: str  # its name in evaluate.suites
+    role: Role
+
+
+class LengthPoint(Probed):
+    """Under one reasoning-length budget."""
+
+    mode: Literal["exact", "at_most"]
+    budget: int  # tokens asked for
+    n: int  # scored questions
+    correct: int
+    accuracy: float | None
+    low: float  # Wilson
+    high: float
+    tokens: float | None  # mean length of all responses
+    kept: float  # share of responses that keep the budget: at most, or within a tenth of it where exact
+    closeness: float  # mean of the grader's closeness to the budget, in [0, 1]
+
+
+class Consistency(Probed):
+    """With options in several orders."""
+
+    orders: int
+    n: int  # questions scored in every order
+    accuracy: float | None  # mean over orders
+    consistent: float | None  # share of questions answered with the same option in every order
+    low: float  # Wilson, of `consistent`
+    high: float
+    always_right: float | None  # share right in every order
+    letters: dict[str, float]  # share of all answers that name a letter
+    golds: dict[str, float]  # share of all right letters
+
+
+class Sampling(Probed):
+    """Several answers a question."""
+
+    samples: int
+    temperature: float
+    n: int  # questions whose answers are all scored
+    pass_at: dict[int, float]  # k -> unbiased estimate of the share with a right one among k
+    majority_at: dict[int, float]  # k -> expected share whose most frequent answer among k is right
+    low: float  # Wilson, of the majority among all samples
+    high: float
+
+
+class Strategic(Probed):
+    """By one reasoning strategy."""
+
+    strategy: Strategy
+    n: int  # scored questions
+    correct: int
+    unscorable: int
+    accuracy: float | None
+    low: float  # Wilson
+    high: float
+    tokens: float | None  # mean written for one question, over all calls
+    calls: float  # mean of the model for one question
+    complete: float | None  # mean share of the steps that are there; strategies with named steps only
+    difference: float | None  # from the strategy named first, paired; None for itself
+    difference_low: float | None  # cluster-robust
+    difference_high: float | None
+    p: float | None  # exact McNemar
+    p_holm: float | None
+
+
+class Probes(Frozen):
+    """What the suites found out."""
+
+    lengths: tuple[LengthPoint, ...] = ()
+    consistency: tuple[Consistency, ...] = ()
+    sampling: tuple[Sampling, ...] = ()
+    strategies: tuple[Strategic, ...] = ()
+
+
+class Protocol(Frozen):
+    """How answers to the test and out-of-distribution questions were generated."""
+
+    backend: str
+    strategy: Strategy
+    decoding: str  # in words: greedy or sampled, limits, batch; greedy answers can differ between batches
+
+
 class Report(Frozen):
     """One evaluation: who answered what under which protocol, and how well."""
 
@@ -97,10 +183,12 @@ class Report(Frozen):
     confidence: float  # of every interval
     max_completion_tokens: int
     batch: int
+    protocol: Protocol
     versions: dict[str, str]  # of the packages that decoded
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...]
     conduct: tuple[Conduct, ...]
+    probes: Probes = Probes()
 
     @classmethod
     def read(cls, folder: Path) -> "Report":

@@ -23,7 +23,7 @@ from medu1.evaluate.tabulation import Verdicts
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
 from medu1.params import Decide, Evaluate, Scoring
 from medu1.question import Question
-from medu1.report import NAME, Decision, Judged, Report, Role
+from medu1.report import NAME, Decision, Judged, Protocol, Report, Role
 from medu1.result import RunResult
 from medu1.stage import Output, Stage, fetch, produce, tracked
 from medu1.tracking import FROZEN, JUDGED
@@ -120,11 +120,17 @@ def _report(
         confidence=params.confidence,
         max_completion_tokens=params.max_completion_tokens,
         batch=params.batch,
+        protocol=_protocol(params),
         versions=versions(SHAPING),
         rows=tabulation.rows(answers, params.confidence, tabulation.chances(chain(*asked.sets.values()))),
         comparisons=tabulation.comparisons(answers, params.confidence),
         conduct=tabulation.conduct(answers),
     )
+
+
+def _protocol(params: Evaluate) -> Protocol:
+    decoding = f"greedy, at most {params.max_completion_tokens:,} new tokens, batches of {params.batch:,}"
+    return Protocol(backend=params.backend, strategy=params.strategy, decoding=decoding)
 
 
 def _log(
