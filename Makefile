@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install check test test-faults compile run
+.PHONY: help install check test test-faults test-services compile run
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(STAMP)  ## the test suite, one real tiny training included
 
 test-faults: $(STAMP)  ## trainings that are killed, stopped, cut off from their servers or out of disk
 	$(BIN)/pytest -n auto --dist loadscope -m faults
+
+test-services: $(STAMP)  ## the chain against MLflow on PostgreSQL and S3, in a browser; .ci/packages.sh installs these
+	$(BIN)/pytest -m services
 
 check: $(STAMP)  ## style, formatting, types
 	$(BIN)/ruff check .

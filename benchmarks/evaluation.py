@@ -4,9 +4,10 @@
     .venv/bin/python -m benchmarks.evaluation --home .medu1 --out benchmarks/results/evaluation.json
 
 `--home` is one that `make run` has filled: its candidate answers 1,000 of its questions, of mixed length, with the same
-prompts, token limit and stop string on every side. Sides run in turn in processes of their own, the order turned every
-round; loading is not timed. The harness runs at batch sizes 16, 64 and 256 and is given the best of them. A reference
-of one prompt at a time, by transformers' `generate`, says how many greedy answers each side writes identically.
+prompts, token ids, token limit and stop string on every side. Sides run in turn in processes of their own, the order
+turned every round; loading is not timed. The harness runs at batch sizes 16, 64 and 256 and is given the best of them.
+A reference of one prompt at a time, by transformers' `generate`, says how many greedy answers each side writes
+identically.
 """
 
 import argparse
@@ -97,33 +98,40 @@ def _answered(side: str, home: Path) -> Answers:
 
 def _medu1(folder: Path, questions: Sequence[Question]) -> Answers:
     """As `evaluate` does it."""
-    from medu1.generation import greedy
+    from medu1.generation import greedy, local
 
-    local = greedy.load(folder)
+    model = local.load(folder)
+    if reason := local.obstacle(model):
+        raise SystemExit(f"the plain loop does not decode this model: {reason}")
     began = time.perf_counter()
-    found = greedy.complete(local, questions, max_tokens=TOKENS, batch=BATCH)
+    found = greedy.complete(model, questions, max_tokens=TOKENS, batch=BATCH)
     return [each.text for each in found], time.perf_counter() - began
 
 
 def _reference(folder: Path, questions: Sequence[Question]) -> Answers:
     """One prompt at a time by transformers' own loop."""
-    from medu1.generation import greedy
+    from medu1.generation import greedy, local
 
-    local = greedy.load(folder)
-    greedy.PLAIN = frozenset()  # nothing is plain: `generate` decodes
+    model = local.load(folder)
+    local.PLAIN = frozenset()  # nothing is plain: `generate` decodes
     began = time.perf_counter()
-    found = greedy.complete(local, questions, max_tokens=TOKENS, batch=1)
+    found = greedy.complete(model, questions, max_tokens=TOKENS, batch=1)
     return [each.text for each in found], time.perf_counter() - began
 
 
 def _lm_eval(folder: Path, questions: Sequence[Question], batch: int) -> Answers:
-    """The harness's backend, asked as a `generate_until` task asks it."""
+    """The harness's backend, asked as a `generate_until` task asks it.
+
+    It is given the tokenizer: on its own it reads Qwen2's class beside this model, which splits digits differently.
+    """
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
+    from medu1.generation.tokenizer import load_tokenizer
     from medu1.prompt import messages
 
-    model = HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=batch)
+    tokenizer = load_tokenizer(folder)
+    model = HFLM(pretrained=str(folder), tokenizer=tokenizer, device="cpu", dtype="float32", batch_size=batch)
     prompts = [
         model.tokenizer.apply_chat_template(messages(each), tokenize=False, add_generation_prompt=True)
         for each in questions

@@ -168,7 +168,7 @@ def _trl(train: Any, scoring: Any, base: Path, data: Path, folder: Path, learnin
     from trl.trainer.grpo_trainer import GRPOTrainer
 
     from medu1 import dataset
-    from medu1.generation.greedy import LocalModel, ends
+    from medu1.generation.local import LocalModel, ends
     from medu1.generation.tokenizer import load_tokenizer
     from medu1.train import grpo, options
     from medu1.train.mixture import planned
@@ -203,7 +203,7 @@ def _medu1(
     train: Any, scoring: Any, base: Path, data: Path, folder: Path, watched: bool, learning: bool
 ) -> dict[str, Any]:
     """The step's own training, in a store that copies checkpoints to S3."""
-    from medu1.generation import greedy
+    from medu1.generation.local import load
     from medu1.stage import tracked
     from medu1.train import candidate, checkpoints, grpo
     from medu1.train.history import History
@@ -238,7 +238,7 @@ def _medu1(
     model = folder / "model"
     model.mkdir()
     candidate.write(job, _best(job), model)
-    local = greedy.load(model)
+    local = load(model)
     return {
         "accuracy": _accuracy(local.model, local.tokenizer, data, train, scoring),
         "train_seconds": clock.total(),

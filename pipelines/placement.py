@@ -24,6 +24,12 @@ KEYS = MappingProxyType(
         "mlflow_tracking_password": "MLFLOW_TRACKING_PASSWORD",
     }
 )
+STEP_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "evaluate": {"endpoint_key": "MEDU1_ENDPOINT_KEY"},
+        "register": {"promotion_hook": "MEDU1_PROMOTION_HOOK"},
+    }
+)
 ACCELERATED = frozenset({"base", "train", "evaluate"})  # they load weights
 RETRIES = 2  # a lost node, an evicted pod: complete outputs are found again, training resumes
 
@@ -49,7 +55,7 @@ def _cpu(task: Any, step: str) -> None:
 
     kubernetes.use_field_path_as_env(task, "MEDU1_RUN", RUN_LABEL)
     kubernetes.use_config_map_as_env(task, CONFIG, dict(ADDRESSES))
-    kubernetes.use_secret_as_env(task, SECRET, dict(KEYS), optional=True)
+    kubernetes.use_secret_as_env(task, SECRET, {**KEYS, **STEP_KEYS.get(step, {})}, optional=True)
     if step != "finalize":
         task.set_retry(RETRIES, backoff_duration="30s", backoff_factor=2.0)
 

@@ -1,4 +1,4 @@
-"""`medu1 promote`, `rollback` and `history`: which version is champion, and who made it that.
+"""Commands on registered versions: who is champion and made it that, how two differ, how to make one again, a question.
 
 The registry is the one of MLFLOW_TRACKING_URI, else the database under the home.
 """
@@ -6,17 +6,20 @@ The registry is the one of MLFLOW_TRACKING_URI, else the database under the home
 import getpass
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medu1.errors import Stop
+from pipelines import registered, terminal
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from medu1.register.promotion import Promoted
     from medu1.register.trail import Told
-    from medu1.tracking import Tracking
 
 app = typer.Typer()
 
@@ -41,7 +44,9 @@ def promote(
     """Make a version the champion, if it was judged against the present one and its files are whole."""
     from medu1.register import promotion
 
-    _tell(promotion.promote(_filled(home), _name(name), version, who or _user(), why), as_json)
+    _tell(
+        promotion.promote(registered.filled(home), registered.checked_name(name), version, who or _user(), why), as_json
+    )
 
 
 @app.command()
@@ -49,7 +54,7 @@ def rollback(why: Why, who: Who = "", name: Name = NAME, home: Home = HOME, as_j
     """Make the champion before the present one champion again. The same reason given twice is one rollback."""
     from medu1.register import promotion
 
-    _tell(promotion.rollback(_filled(home), _name(name), who or _user(), why), as_json)
+    _tell(promotion.rollback(registered.filled(home), registered.checked_name(name), who or _user(), why), as_json)
 
 
 @app.command()
@@ -57,8 +62,8 @@ def history(name: Name = NAME, home: Home = HOME, as_json: Json = False) -> None
     """Show every promotion and rollback, oldest first: who, when, why, on what evidence, and whether it held."""
     from medu1.register import trail
 
-    tracking = _tracking(home)
-    told = trail.history(tracking, _name(name)) if tracking else []
+    tracking = registered.tracking(home)
+    told = trail.history(tracking, registered.checked_name(name)) if tracking else []
     if as_json:
         _print([{**each.entry.model_dump(mode="json"), "void": each.void} for each in told])
         return
@@ -66,6 +71,78 @@ def history(name: Name = NAME, home: Home = HOME, as_json: Json = False) -> None
         typer.echo(_line(each))
     if not told:
         typer.echo(f"Nothing was promoted in {name}.")
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A version or alias, or base: what the other began as.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The same; differences are B minus A.")],
+    name: Name = NAME,
+    home: Home = HOME,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; without it, one below the home.")] = None,
+    allow_skew: Annotated[
+        bool, typer.Option("--allow-skew", help="Verdicts by other sources of evaluate, under the same settings.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two versions question by question on their stored verdicts; nothing is generated again."""
+    from pipelines import comparing
+
+    tracking = registered.filled(home)
+    drawn = comparing.compare(tracking, registered.checked_name(name), first, second, out, allow_skew)
+    _print(comparing.summary(drawn)) if as_json else comparing.show(drawn, _console())
+
+
+@app.command()
+def reproduce(
+    version: Annotated[str, typer.Argument(metavar="VERSION|ALIAS", help="Such as 3, or champion.")],
+    name: Name = NAME,
+    home: Home = HOME,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="An empty or new folder; reproduce-VERSION.")] = None,
+    params: Annotated[Path, typer.Option("--params", help="The parameters here, to compare with.")] = Path(
+        "params.yaml"
+    ),
+    checkout: Annotated[bool, typer.Option("--checkout", help="Also check its commit out, below the folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Restore what a version was made from, say what differs from now, and how to make it again."""
+    from pipelines import reproduction
+
+    tracking = registered.filled(home)
+    made = reproduction.reproduce(tracking, registered.checked_name(name), version, out, params, checkout)
+    if as_json:
+        _print(reproduction.summary(made))
+        return
+    for line in reproduction.lines(made):
+        typer.echo(terminal.line(line) if not line.startswith("  ") else f"  {terminal.line(line)}")
+
+
+@app.command()
+def ask(
+    text: Annotated[str, typer.Argument(metavar="QUESTION", help="Its text; - reads it from standard input.")],
+    version: Annotated[
+        str, typer.Option("--version", "--alias", metavar="VERSION|ALIAS", help="Whom; without it, the champion.")
+    ] = "",
+    option: Annotated[
+        list[str], typer.Option("--option", metavar="A=TEXT", help="An option; two or more make it a choice.")
+    ] = [],  # noqa: B006, typer reads it once
+    context: Annotated[str, typer.Option("--context", help="What the question is about, such as a note.")] = "",
+    answer: Annotated[str, typer.Option("--answer", help="Its form: text, number, date, weeks_days.")] = "",
+    budget: Annotated[int | None, typer.Option("--budget", min=1, help="Tokens the reasoning shall take.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="Tokens it may take; without it, as trained.")
+    ] = None,
+    name: Name = NAME,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Ask a registered model a question, after a check of its files. For research; not for use in care."""
+    from pipelines import asking
+
+    asked = asking.question(_read() if text == "-" else text, context, option, answer)
+    tracking = registered.filled(home)
+    answered = asking.ask(tracking, registered.checked_name(name), version, asked, asking.budget(budget), max_tokens)
+    _print(asking.summary(answered)) if as_json else asking.show(answered, _console())
 
 
 def _tell(done: "Promoted", as_json: bool) -> None:
@@ -85,28 +162,18 @@ def _line(told: "Told") -> str:
     return f"{entry.number:>3}  {entry.when}  {moved}  {entry.who}: {entry.why}{evidence}{void}"
 
 
-def _tracking(home: Path) -> "Tracking | None":
-    """None where there is no database yet, which a look or a refusal shall not make."""
-    from medu1.tracking import Tracking
-    from medu1.workspace import Workspace
-
-    found = Workspace.from_environment().model_copy(update={"home": home.resolve()})
-    if os.environ.get("MLFLOW_TRACKING_URI"):
-        return Tracking(found)
-    database = found.home / "mlflow.db"
-    return Tracking(found.model_copy(update={"tracking_uri": f"sqlite:///{database}"})) if database.exists() else None
+def _read() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise Stop("What stands on standard input is not UTF-8 text.", next_step="Convert it first.") from None
 
 
-def _filled(home: Path) -> "Tracking":
-    if (tracking := _tracking(home)) is None:
-        raise Stop(f"The registry of {home} is empty.", "Nothing ran there yet.", "Run the chain, or correct --home.")
-    return tracking
+def _console() -> "Console":
+    """A table in a log file has no terminal to fit."""
+    from rich.console import Console
 
-
-def _name(name: str) -> str:
-    from medu1.params import Registry
-
-    return Registry.parse(json.dumps({"name": name})).name
+    return Console(width=None if sys.stdout.isatty() else 140)
 
 
 def _user() -> str:

@@ -119,7 +119,7 @@ def chain(images: Images, place: Place) -> Any:
                 champion_version=champion.outputs["version"],
             )
 
-            with dsl.If(passed.output == True, name="passed"):  # noqa: E712, the comparison builds the graph
+            with dsl.If(passed.outputs[RETURNED] == True, name="passed"):  # noqa: E712, the comparison builds the graph
                 always(register_room.register)(
                     registry=registry,
                     evaluation=evaluation,

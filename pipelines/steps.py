@@ -20,12 +20,13 @@ from medu1.register import component as register_room
 from medu1.run import component as run_room
 from medu1.train import component as train_room
 from medu1.workspace import Workspace
+from pipelines.made import Made
 
 Step = Literal["prepare", "train", "evaluate", "register"]
 
 
 class Steps:
-    """The outputs of a chain's steps for its arguments, as JSON texts; pages for people go below `pages`."""
+    """The outputs of a chain's steps for its arguments, as JSON texts; what they show people goes below `pages`."""
 
     def __init__(self, arguments: Mapping[str, str], pages: Path) -> None:
         self.given, self.pages = arguments, pages
@@ -44,13 +45,13 @@ class Steps:
     def dataset(self) -> str:
         """The prepared questions."""
         prepare, data, code = self._given("prepare", "data", "code_prepare")
-        return prepare_room.prepare(prepare, data, self.tokenizer, code, self._page("data.html"))
+        return prepare_room.prepare(prepare, data, self.tokenizer, code, self._made("data.html"))
 
     @cached_property
     def audited(self) -> str:
         """That training on them is safe."""
         audit, scoring, code = self._given("audit", "scoring", "code_audit")
-        return prepare_room.audit(audit, scoring, self.dataset, code, self._page("audit.html"))
+        return prepare_room.audit(audit, scoring, self.dataset, code, self._made("audit.html"))
 
     @cached_property
     def base(self) -> str:
@@ -69,13 +70,15 @@ class Steps:
         """The models judged on the same questions."""
         evaluate, scoring, code = self._given("evaluate", "scoring", "code_evaluate")
         models = (self.dataset, self.base, self.candidate, self.champion.weights, self.champion.key)
-        return evaluate_room.evaluate(evaluate, scoring, *models, code, self._page("report.html"))
+        shown = (self._made("report.html"), self._made("metrics.json"), self._made("letters.json"))
+        return evaluate_room.evaluate(evaluate, scoring, *models, code, *shown)
 
     @cached_property
     def version(self) -> str:
         """The candidate in the registry. Raises Stop where it is not good enough."""
         judged = (self.dataset, self.base, self.candidate)
-        if not evaluate_room.decide(self.given["decide"], self.evaluation, *judged, self.champion.version):
+        shown = (self._made("report.html"), self._made("report.md"), self._made("decision.json"))
+        if not evaluate_room.decide(self.given["decide"], self.evaluation, *judged, self.champion.version, *shown):
             refusal = Stop(
                 "The candidate is not registered: it did not pass the decision.",
                 next_step=f"The reasons are in {self.pages / 'report.html'}.",
@@ -89,10 +92,10 @@ class Steps:
     def _given(self, *names: str) -> tuple[str, ...]:
         return tuple(self.given[name] for name in names)
 
-    def _page(self, name: str) -> Any:
-        """Where kfp would keep a page."""
+    def _made(self, name: str) -> Made:
+        """Where kfp would keep what a step shows."""
         self.pages.mkdir(parents=True, exist_ok=True)
-        return SimpleNamespace(path=str(self.pages / name))
+        return Made(str(self.pages / name))
 
 
 OUTPUTS: Final[Mapping[Step, Callable[[Steps], str]]] = {

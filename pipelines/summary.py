@@ -8,8 +8,9 @@ from rich.table import Table
 from medu1 import result
 from medu1.errors import Stop
 from medu1.question import Frozen
-from medu1.report import Report, Role, Row, Slice
+from medu1.report import Probes, Report, Role, Row, Slice
 from medu1.workspace import Workspace
+from pipelines.suite_lines import suite_lines
 
 SHOWN: tuple[Slice, ...] = ("family", "all")
 
@@ -26,6 +27,7 @@ class Summary(Frozen):
     registered: bool  # whether this run made it
     accuracy: tuple[Row, ...]  # by model, on the test split and the out-of-distribution source
     confidence: float
+    suites: Probes  # what was asked beside these
     report: str
     reused: tuple[str, ...]  # steps that did not run again
     seconds: float
@@ -47,6 +49,7 @@ def summary(workspace: Workspace, reused: list[str], seconds: float) -> Summary:
         registered=ended.registered,
         accuracy=tuple(row for row in report.rows if row.slice in SHOWN),
         confidence=report.confidence,
+        suites=report.probes,
         report=ended.report,
         reused=tuple(reused),
         seconds=round(seconds, 1),
@@ -56,6 +59,8 @@ def summary(workspace: Workspace, reused: list[str], seconds: float) -> Summary:
 def show(ended: Summary, console: Console) -> None:
     """Print it for a person."""
     console.print(_table(ended))
+    for line in suite_lines(ended.suites):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"Decision: {'register' if ended.passed else 'do not register'}", highlight=False)
     for reason in ended.reasons:
         console.print(f"  {reason}", markup=False, highlight=False, soft_wrap=True)

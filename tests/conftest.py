@@ -13,6 +13,8 @@ from prepared import chain as chain
 from prepared import database as database
 from s3 import s3 as s3
 from s3 import s3_endpoint as s3_endpoint
+from services import served as served
+from services import services as services
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,7 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        words = ["server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        words += ["--backend-store-uri", f"sqlite:///{self.home / 'mlflow.db'}"]
-        words += ["--artifacts-destination", str(self.home / "artifacts")]
+        words = ["server", "--host", "127.0.0.1", "--port", str(self.port), *self._words()]
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
         environment.pop("MLFLOW_TRACKING_URI", None)
         with (self.home / "log").open("ab") as log:
@@ -33,7 +31,7 @@ class Server:
                 [sys.executable, "-m", "mlflow", *words],
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=environment | self._environment(),
                 cwd=self.home,
                 start_new_session=True,
             )
@@ -53,6 +51,18 @@ class Server:
         self.signal(signal.SIGKILL)
         assert self._process
         self._process.wait()
+
+    def stop(self) -> None:
+        """End it, started or not."""
+        if self._process and self._process.poll() is None:
+            self.kill()
+
+    def _words(self) -> list[str]:
+        words = ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.home / 'mlflow.db'}"]
+        return [*words, "--artifacts-destination", str(self.home / "artifacts")]
+
+    def _environment(self) -> dict[str, str]:
+        return {}
 
     def _answers(self) -> bool:
         try:

@@ -42,7 +42,7 @@ ROOMS = (
 SECTIONS = ("base", "prepare", "scoring", "audit", "train", "evaluate", "decide", "registry")
 ARGUMENTS = dict.fromkeys((*SECTIONS, "base_model", "revision", "data"), "x")
 
-PAGES = ("prepare", "audit", "evaluate")  # steps with a report for people
+PAGES = ("prepare", "audit", "evaluate", "decide")  # steps with a report for people
 
 Ran = Callable[..., list[str]]
 
@@ -183,5 +183,6 @@ def test_a_deleted_output_is_made_again_and_nothing_else(home: Path) -> None:
     again = run_tiny(home)
     assert {"tokenizer", "prepare", "base", "train"} <= set(again["reused"])
     assert "audit" not in again["reused"]
-    made = {page.read_bytes() for page in pages(home / "kfp" / "outputs")}
-    assert made == {page.read_bytes() for page in (home / "store").glob("*/*/*.html")}
+    made = {page.parent.name: page.read_bytes() for page in pages(home / "kfp" / "outputs")}
+    assert made.pop("decide") == Path(again["report"]).read_bytes()
+    assert set(made.values()) == {page.read_bytes() for page in (home / "store").glob("*/*/*.html")}

@@ -48,7 +48,10 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["run", "compile", "versions", "ui", "doctor", "data"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "compile", "versions", "ui", "doctor", "data", "compare", "reproduce", "ask", "promote", "history"],
+)
 def test_every_command_has_help(command: str, tmp_path: Path) -> None:
     assert medu1(command, "--help", cwd=tmp_path).returncode == 0
 
@@ -122,6 +125,14 @@ def test_an_unknown_option_exits_with_2(tmp_path: Path) -> None:
 def test_an_empty_registry_has_no_versions(tmp_path: Path) -> None:
     done = medu1("versions", "--json", cwd=tmp_path)
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("compare", "1", "2"), ("reproduce", "1"), ("ask", "Which drug?")])
+def test_a_command_on_a_version_of_an_empty_registry_is_refused(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = medu1(*words, "--json", cwd=tmp_path)
+    assert "is empty" in refused(done)
+    assert "is empty" in json.loads(done.stdout)["error"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -56,6 +56,79 @@ def test_an_unknown_key_of_a_table_names_the_nearest(data: dict[str, Any]) -> No
         Params.read(overridden(data, {"prepare.tables": tables}))
 
 
+@pytest.mark.parametrize(
+    ("settings", "fact"),
+    [
+        (
+            {"evaluate.suites.lengths.tokns": [1]},
+            "evaluate.suites.lengths.tokns is not a parameter; the nearest is evaluate.suites.lengths.tokens",
+        ),
+        (
+            {"evaluate.suites.samples.temprature": 1},
+            "evaluate.suites.samples.temprature is not a parameter; the nearest is evaluate.suites.samples.temperature",
+        ),
+        (
+            {"evaluate.suites.lengths.kind": "lenth"},
+            "evaluate.suites.lengths.kind = 'lenth': the kinds are length, permuted, sampled, strategies",
+        ),
+        (
+            {"evaluate.suites.lenghts.tokens": [1]},
+            "evaluate.suites.lenghts.kind is missing: the kinds are length, permuted, sampled, strategies",
+        ),
+        (
+            {"evaluate.suites.lengths.tokens": [20, "x"]},
+            "evaluate.suites.lengths.tokens.1 = 'x': Input should be a valid",
+        ),
+        (
+            {"evaluate.suites.lengths.tokens": []},
+            "evaluate.suites.lengths.tokens = []: Tuple should have at least 1 item",
+        ),
+        (
+            {"evaluate.suites.lengths.split": "train"},
+            "evaluate.suites.lengths.split = 'train': Input should be 'test' or",
+        ),
+        (
+            {"evaluate.suites.orders.orders": 1},
+            "evaluate.suites.orders.orders = 1: Input should be greater than or equal",
+        ),
+        ({"evaluate.suites.lengths": 5}, "evaluate.suites.lengths = 5: Input should be a valid dictionary"),
+        (
+            {"evaluate.suites.length.kind": "length"},
+            "evaluate.suites.length.split is missing; evaluate.suites.length.que",
+        ),
+        (
+            {"evaluate.suites.Mine": {"kind": "permuted", "split": "ood", "questions": 1, "orders": 2}},
+            "evaluate.suites.Mine cannot be named so: String should match pattern",
+        ),
+        (
+            {"evaluate.suites.ways": {"kind": "strategies", "split": "ood", "questions": 1, "names": ["cot"]}},
+            "evaluate.suites.ways.names.0 = 'cot': Input should be 'method', 'direct', 'step_by_step', 'structured'",
+        ),
+    ],
+)
+def test_a_suites_wrong_key_or_value_is_named_without_its_kind(
+    data: dict[str, Any], settings: dict[str, object], fact: str
+) -> None:
+    with pytest.raises(Stop) as stop:
+        Params.read(overridden(data, settings))
+    assert stop.value.fact.startswith(f"params.yaml: {fact}")
+
+
+def test_a_list_of_wrong_items_is_not_called_too_short_as_well(data: dict[str, Any]) -> None:
+    with pytest.raises(Stop) as stop:
+        Params.read(overridden(data, {"evaluate.suites.lengths.tokens": [0]}))
+    assert stop.value.fact == "params.yaml: evaluate.suites.lengths.tokens.0 = 0: Input should be greater than 0."
+
+
+def test_a_suite_may_be_called_what_a_kind_is_called(data: dict[str, Any]) -> None:
+    suite = data["evaluate"]["suites"]["lengths"]
+    assert Params.read(overridden(data, {"evaluate.suites.length": suite})).evaluate.suites["length"].kind == "length"
+    with pytest.raises(
+        Stop, match=r"evaluate\.suites\.length\.mod is not .* the nearest is evaluate\.suites\.length\.mode"
+    ):
+        Params.read(overridden(data, {"evaluate.suites.length": {**suite, "mod": 1}}))
+
+
 def test_a_missing_key_is_named(data: dict[str, Any]) -> None:
     with pytest.raises(Stop, match=r"^params\.yaml: evaluate\.batch is missing\."):
         Params.read(without(data, "evaluate", "batch"))

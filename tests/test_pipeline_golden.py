@@ -56,15 +56,23 @@ def test_what_looks_at_the_world_is_never_cached(tasks: dict[str, Any]) -> None:
     assert cached == set(ORDER) - NEVER_CACHED
 
 
-def test_every_page_is_an_artifact_of_its_task(compiled: str) -> None:
-    """KFP's user interface shows system.HTML, beside the one string that the next step takes."""
+def test_what_a_task_shows_is_an_artifact_that_kfp_can_show(compiled: str) -> None:
+    """KFP's user interface draws these types, beside the one value that the next step takes."""
     pipeline = next(yaml.safe_load_all(compiled))
     outputs = {name.removeprefix("comp-"): made["outputDefinitions"] for name, made in pipeline["components"].items()
                if "artifacts" in made.get("outputDefinitions", {})}  # fmt: skip
-    assert outputs.keys() == {"prepare", "audit", "evaluate"}
-    for made in outputs.values():
-        assert made["artifacts"]["report"]["artifactType"]["schemaTitle"] == "system.HTML"
-        assert made["parameters"].keys() == {"Output"}
+    shown = {
+        step: {name: each["artifactType"]["schemaTitle"] for name, each in made["artifacts"].items()}
+        for step, made in outputs.items()
+    }
+    page = {"report": "system.HTML"}
+    assert shown == {
+        "prepare": page,
+        "audit": page,
+        "evaluate": page | {"metrics": "system.Metrics", "letters": "system.ClassificationMetrics"},
+        "decide": page | {"document": "system.Markdown", "metrics": "system.Metrics"},
+    }
+    assert all(made["parameters"].keys() == {"Output"} for made in outputs.values())
 
 
 def test_no_value_of_a_single_run_is_an_input(compiled: str) -> None:

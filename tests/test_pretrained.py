@@ -28,6 +28,7 @@ from medu1.base.pretrained import copy_model, copy_tokenizer
 from medu1.base.tokenizer import ASSISTANT, END, TAGS, fit
 from medu1.errors import Stop
 from medu1.generation import greedy
+from medu1.generation.local import load
 from medu1.generation.model import policy, processor, sees, tokenizer_of
 from medu1.generation.tokenizer import load_tokenizer
 from medu1.params import Base, WarmStart
@@ -258,7 +259,7 @@ def test_padding_falls_back_to_the_end_token(unpadded: Path) -> None:
 
 def test_an_end_that_is_padding_too_still_ends_an_answer(unpadded: Path) -> None:
     """Greedy: the model says `a` until it may say nothing but the end."""
-    local = greedy.load(unpadded)
+    local = load(unpadded)
     assert local.tokenizer.pad_token_id == local.tokenizer.eos_token_id
     local.model.generation_config.suppress_tokens = _all_but(local.tokenizer, END)
     (found,) = greedy.complete(local, [SUM], max_tokens=5, batch=1)
@@ -413,7 +414,7 @@ def test_a_vision_language_model_is_loaded_by_its_own_class(stored: Path, sound:
 
 
 def test_a_vision_language_model_answers_a_text_question(stored: Path) -> None:
-    local = greedy.load(stored)
+    local = load(stored)
     (found,) = greedy.complete(local, [SUM], max_tokens=5, batch=1)
     assert found.tokens is not None
     assert 1 <= found.tokens <= 5
@@ -440,7 +441,7 @@ def test_a_vision_language_model_takes_a_step_of_grpo_on_text(stored: Path, tmp_
     moved = {name for name, weight in model.named_parameters() if not torch.equal(weight, before[name])}
     assert any("language_model" in name for name in moved)
     assert not any("vision" in name for name in moved)
-    local = greedy.load(stored)
+    local = load(stored)
     assert set(prompted) == {
         local.tokenizer.apply_chat_template(messages(SUM), tokenize=False, add_generation_prompt=True)
     }

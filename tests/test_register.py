@@ -12,8 +12,8 @@ from mlflow.exceptions import MlflowException
 from medu1 import record, result, stage
 from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
-from medu1.params import Registry
-from medu1.register import files, registry
+from medu1.params import Decide, Registry
+from medu1.register import card, files, hook, lineage, registry
 from medu1.register.registry import register
 from medu1.register.versions import versions
 from medu1.report import Decision
@@ -174,12 +174,69 @@ def test_lineage_names_data_code_parameters_and_runs(registered: Register, works
     assert [runs[lineage[f"medu1.{step}_run"]] for step in steps] == list(steps)
 
 
+def test_the_run_holds_the_card_and_the_lineage_before_there_is_a_version(
+    registered: Register, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_model_version", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            registered()
+    tracking = Tracking(workspace)
+    killed = next(run for run in tracking.tree() if run.info.run_name == "register")
+    assert tracking.files(killed.info.run_id, "") == {card.NAME, lineage.NAME, lineage.PARAMS, lineage.CHECKSUMS}
+    registered()
+    (version,) = versions(tracking)
+    run = version.lineage[lineage.REGISTER_RUN]
+    assert run != killed.info.run_id
+    assert card.NAME in tracking.files(run, "")
+
+
 def test_the_card_names_every_set_the_version_was_judged_on(registered: Register, workspace: Workspace) -> None:
     registered()
-    text = Tracking(workspace).client.get_model_version("medu1", "1").description
-    assert "- judged on: `f`" in text
-    assert "  - ood/b: `2`\n  - test/a: `1`" in text
-    assert "validation" not in text
+    (version,) = versions(Tracking(workspace))
+    run = version.lineage[lineage.REGISTER_RUN]
+    text = Path(Tracking(workspace).client.download_artifacts(run, card.NAME)).read_text(encoding="utf-8")
+    assert "| ood/b | 2 |\n| test/a | 1 |" in text
+    assert "validation/a" not in text
+
+
+def test_a_version_names_the_champion_it_was_judged_against(registered: Register, workspace: Workspace) -> None:
+    registered("w1", "e1")
+    registered("w2", "e2", "w1")
+    registered("w3", "e3", "w9")  # a champion that is not in the registry
+    newest, second, first = versions(Tracking(workspace))
+    parents = [each.lineage.get(lineage.PARENT) for each in (first, second, newest)]
+    assert parents == [None, "1", None]
+    assert second.lineage[lineage.EVALUATION_KEY].startswith("evaluate/")
+
+
+def test_the_decision_and_sections_of_this_run_are_read_back(registered: Register, workspace: Workspace) -> None:
+    decision = Decision(passed=True, reasons=("Met: it is better.",), incumbent="base")
+    section = Decide(
+        min_gain=0.0, alpha=0.05, spending="series", veto=0.05, above_chance=True, max_truncated=None, max_malformed=0.1
+    )
+    with stage.tracked("decide", {"decide": section.model_dump(mode="json")}) as running:
+        path = workspace.home / "decision.json"
+        path.write_text(decision.model_dump_json(), encoding="utf-8")
+        running.tracking.artifact(running.run, path)
+    found = lineage.decided(Tracking(workspace))
+    assert found.decision == decision
+    assert found.sections == {"decide": section.model_dump(mode="json")}
+    registered()
+    assert "it is better" in Tracking(workspace).client.get_model_version("medu1", "1").description
+
+
+def test_a_first_champion_is_told_to_the_hook_and_a_hook_that_fails_fails_nothing(
+    registered: Register, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(hook.HOOK, "false")
+    assert registered() == ("medu1", "1")
+    journal = workspace.journal.read_text(encoding="utf-8")
+    assert "warning: The promotion stands" in journal
+    monkeypatch.setenv(hook.HOOK, "true")
+    registered()
+    (entry,) = Tracking(workspace).versions("medu1-promotions")
+    assert hook.TOLD in entry.tags
 
 
 def test_the_version_points_at_the_model_in_the_store(registered: Register, workspace: Workspace) -> None:

@@ -1,81 +1,24 @@
 """The report page: one file, every figure, and hostile model text as nothing but text."""
 
 import re
-from collections.abc import Sequence
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from medu1.errors import Stop
 from medu1.evaluate import report as page
 from medu1.evaluate import tabulation, verdicts
-from medu1.evaluate.verdicts import JudgedAnswer
-from medu1.question import Choice, FreeText, Gold, Integer, Question
-from medu1.report import Judged, Protocol, QuestionSet, Report, Role, SetName
+from medu1.report import Decision, Probes, Report, Role
+from probes import PROBES
+from reported import DECISION, HOSTILE, MODELS, answer, evaluated, huge, question
 
-HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }} & ]]> \u202e\x00 <a href='http://evil.test'>x</a>"
-MODELS: tuple[Role, ...] = ("base", "candidate", "champion")
-
-
-def question(number: int, family: str) -> Question:
-    golds: dict[str, tuple[Gold, dict[str, str]]] = {
-        "choice": (Choice(letter="A"), {"A": "yes <b>", "B": "no"}),
-        "open": (FreeText(text="aspirin & rest"), {}),
-        "calculation": (Integer(value=number), {}),
-    }
-    gold, options = golds[family]
-    return Question(
-        id=f"{family}-{number}", source=f"$source$ <{family}>", text=HOSTILE, gold=gold, options=options, topic="t"
-    )
-
-
-def answer(asked: Question, set_: SetName, correct: bool | None, text: str) -> JudgedAnswer:
-    return JudgedAnswer(
-        question_id=asked.id,
-        split=set_,
-        source=asked.source,
-        family=asked.family,
-        group=asked.group or asked.id,
-        topic=asked.topic,
-        gold="gold <i>",
-        completion=text,
-        tokens=len(text) % 70,
-        finish="length" if correct is None else "stop",
-        format_ok=bool(correct),
-        answer=text[:5] if correct else None,
-        correct=correct,
-        similarity=None,
-        reason="right" if correct else "no_answer",
-    )
-
-
-def evaluated(models: Sequence[Role] = MODELS) -> tuple[Report, tabulation.Verdicts, dict[str, Question]]:
-    families = ("choice", "open", "calculation")
-    asked = [question(number, family) for family in families for number in range(20)]
-    sets: dict[SetName, list[Question]] = {"test": asked[:45], "ood": asked[45:]}
-    found: tabulation.Verdicts = {
-        role: {
-            set_: [answer(q, set_, None if q.id == "open-3" else place % 5 < 1 + 2 * index, f"{role} {HOSTILE}")
-                   for place, q in enumerate(questions)]
-            for set_, questions in sets.items()
-        }
-        for index, role in enumerate(models)
-    }  # fmt: skip
-    report = Report(
-        models=tuple(Judged(role=role, weights=f"{role}{'0' * 50}", base="builtin", revision="") for role in models),
-        frozen="f" * 64,
-        questions={name: len(questions) for name, questions in sets.items()},
-        sets=(QuestionSet(name="test/<b>hostile</b>", questions=1045, digest="d" * 64),),
-        confidence=0.95,
-        max_completion_tokens=80,
-        protocol=Protocol(backend="transformers", strategy="method", decoding="greedy"),
-        batch=128,
-        versions={"torch": "2"},
-        rows=tabulation.rows(found, 0.95, tabulation.chances(asked)),
-        comparisons=tabulation.comparisons(found, 0.95),
-        conduct=tabulation.conduct(found),
-    )
-    return report, found, {q.id: q for q in asked}
+ELEMENTS = (  # what the templates are made of
+    {"html", "head", "meta", "title", "style", "body", "section", "h1", "h2", "h3", "p", "div", "span", "small", "bdi"}
+    | {"code", "pre", "strong", "img", "details", "summary", "ul", "li", "dl", "dt", "dd"}
+    | {"table", "caption", "thead", "tbody", "tr", "th", "td"}
+)
 
 
 class Reader(HTMLParser):
@@ -86,6 +29,7 @@ class Reader(HTMLParser):
         self.elements: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.text = ""
+        self.comments: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
@@ -94,13 +38,29 @@ class Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         self.text += data
 
+    def handle_comment(self, data: str) -> None:
+        self.comments.append(data)
 
-def read(models: Sequence[Role] = MODELS, shown: int = 30) -> tuple[Reader, str]:
-    report, found, questions = evaluated(models)
-    text = page.render(report, found, questions, shown)
+
+def reading(text: str) -> Reader:
     reader = Reader()
     reader.feed(text)
-    return reader, text
+    reader.close()
+    return reader
+
+
+def drawn(models: tuple[Role, ...] = MODELS) -> str:
+    """The page, made anew."""
+    report, found, questions = evaluated(models)
+    return page.render(report, found, questions, 30)
+
+
+kept = cache(drawn)
+
+
+def read(models: tuple[Role, ...] = MODELS) -> tuple[Reader, str]:
+    text = kept(models)
+    return reading(text), text
 
 
 def test_hostile_text_stays_text() -> None:
@@ -110,6 +70,80 @@ def test_hostile_text_stays_text() -> None:
     assert not any(name.startswith("on") for name, _ in reader.attributes)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "{{ 7*7 }}" in reader.text
+
+
+def test_hostile_text_everywhere_adds_no_element_to_the_page_or_the_decision() -> None:
+    report, found, questions = huge()
+    text = page.decided(page.render(report, found, questions, 30), DECISION)
+    reader = reading(text)
+    assert set(reader.elements) <= ELEMENTS
+    assert reader.comments == []
+    assert {name for name, _ in reader.attributes if name.startswith("on")} == set()
+    assert not any("javascript" in (value or "") for _, value in reader.attributes)
+    assert len(text) < 2_000_000  # of text 100 kB long the beginning is shown
+    harmless = reading(page.decided(read()[1], DECISION.model_copy(update={"reasons": (), "conditions": ()})))
+    assert reader.elements.count("style") == harmless.elements.count("style") == 1
+    assert reader.elements.count("section") == harmless.elements.count("section") == 1
+
+
+def test_the_decision_stands_on_top_with_every_condition_in_words() -> None:
+    text = page.decided(read()[1], DECISION)
+    reader = reading(text)
+    assert reader.elements.index("section") < reader.elements.index("table")
+    said = reader.text
+    assert (
+        said.index("Decision: do not register") < said.index("Judged against version 3") < said.index("The candidate")
+    )
+    assert "1 of 2 conditions are met" in said
+    assert "Not met" in said
+    taken = page.decided(read()[1], DECISION.model_copy(update={"passed": True, "incumbent": "base"}))
+    assert "Decision: register" in taken
+    assert "Judged against the base" in taken
+
+
+def test_a_decision_without_conditions_gives_its_reasons() -> None:
+    already = Decision(passed=False, reasons=("already version 3 <b>",), incumbent="version 3")
+    reader = reading(page.decided(read()[1], already))
+    assert "already version 3 <b>" in reader.text
+    assert "b" not in reader.elements
+
+
+def test_no_text_of_a_model_can_say_where_the_decision_goes() -> None:
+    report, found, questions = huge()
+    assert page.MARK in HOSTILE
+    assert page.render(report, found, questions, 30).count(page.MARK) == 1
+    with pytest.raises(Stop, match="no place for the decision"):
+        page.decided(page.decided(read()[1], DECISION), DECISION)
+
+
+def test_every_suite_has_its_figures_and_no_suite_has_no_chapter() -> None:
+    reader, _ = read()
+    for words in ("Accuracy against length", "Options in several orders", "Several answers", "Reasoning strategies",
+                  "right letters", "pass@k", "k = 8", "step by step", "+15.0", "Holm 0.040"):  # fmt: skip
+        assert words in reader.text
+    report, found, questions = evaluated()
+    bare = reading(page.render(report.model_copy(update={"probes": Probes()}), found, questions, 30))
+    for words in ("Accuracy against length", "Options in several orders", "Several answers", "Reasoning strategies"):
+        assert words not in bare.text
+    assert reader.elements.count("img") == bare.elements.count("img") + 2
+
+
+def test_the_protocol_states_what_generated_and_how() -> None:
+    reader, _ = read()
+    for words in ("backend", "transformers", "strategy", "step by step", "decoding", "greedy, at most 80 new tokens"):
+        assert words in reader.text
+
+
+def test_a_suite_of_which_nothing_could_be_scored_is_drawn() -> None:
+    report, found, questions = evaluated()
+    empty = {"n": 0, "accuracy": None, "tokens": None}
+    probes = Probes(
+        lengths=tuple(
+            each.model_copy(update=empty | {"correct": 0, "low": 0.0, "high": 1.0}) for each in PROBES.lengths
+        ),
+        sampling=tuple(each.model_copy(update={"n": 0, "pass_at": {}, "majority_at": {}}) for each in PROBES.sampling),
+    )
+    assert page.render(report.model_copy(update={"probes": probes}), found, questions, 30)
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:
@@ -159,7 +193,7 @@ def test_a_set_without_questions_or_token_counts_is_left_out() -> None:
 
 
 def test_the_same_figures_give_the_same_bytes() -> None:
-    assert read()[1] == read()[1]
+    assert drawn() == drawn()
 
 
 def test_unscorable_is_beside_the_accuracy_and_never_in_it() -> None:

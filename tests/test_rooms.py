@@ -23,7 +23,7 @@ MAY_USE = {
     "prepare": {"builtin", "calculators", "drawing", "scoring"},
     "train": {"generation", "scoring"},
     "evaluate": {"drawing", "generation", "scoring"},
-    "register": set[str](),
+    "register": {"drawing"},
     "calculators": set[str](),
     "scoring": set[str](),
     "generation": set[str](),

@@ -1,5 +1,6 @@
 """The decode loop: greedily it is transformers' `generate`, sampled it is the distribution, and rows stay apart."""
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -76,6 +77,57 @@ def test_a_row_writes_the_same_whenever_ended_rows_leave(
     assert len({len(row) for row in expected}) > 3
     monkeypatch.setattr(sampling, "CROWD", crowd)
     assert drawn() == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "stragglers"), [(1, 1.0), (2, 0.6), (4, 0.25), (8, 0.25), (8, 0.0), (8, 1.0), (17, 0.6), (100, 0.25)]
+)
+def test_a_prompt_is_answered_the_same_whatever_it_shares_a_batch_with(
+    model: Any, monkeypatch: pytest.MonkeyPatch, rows: int, stragglers: float
+) -> None:
+    """Short and long ones, some put aside and finished with those of other batches."""
+    monkeypatch.setattr(sampling, "STRAGGLERS", stragglers)
+    prompts = [[5 + (place * 7 + step) % 40 for step in range(1 + place % 9)] for place in range(29)]
+    ends = set(range(1, 5))
+    alone = [decode(model, [each], max_tokens=30, ends=ends, choose=greedy)[0] for each in prompts]
+    told: list[int] = []
+    found = decode(model, prompts, max_tokens=30, ends=ends, choose=greedy, rows=rows, tell=told.append)
+    assert found == alone
+    assert len({len(each) for each in alone}) > 5
+    assert told == sorted(told)
+    assert told[-1] == len(prompts)
+
+
+def test_no_more_rows_than_stated_are_held_at_once(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those put aside among them, and in buffers of their own size."""
+    held: list[int] = []
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    make, read = sampling._Batch.__init__, sampling._Batch.read
+
+    def made(batch: Any, *given: Any) -> None:
+        make(batch, *given)
+        alive.add(batch)
+
+    def counted(batch: Any, tokens: torch.Tensor) -> None:
+        keys = [each.memory.layers[0].keys for each in alive]
+        held.append(sum(each.untyped_storage().nbytes() // each[0].nbytes for each in keys))
+        read(batch, tokens)
+
+    monkeypatch.setattr(sampling._Batch, "__init__", made)
+    monkeypatch.setattr(sampling._Batch, "read", counted)
+    decode(model, [[place % 40] for place in range(50)], max_tokens=20, ends=set(range(5)), choose=greedy, rows=8)
+    assert max(held) == 8
+    assert len(set(held)) > 2
+
+
+def test_sampled_tokens_follow_the_distribution_in_batches_too(model: Any) -> None:
+    torch.manual_seed(0)
+    copies, prompt = 4000, PROMPTS[1]
+    chosen = Sampled(copies, 2.0)
+    found = decode(model, [prompt] * copies, max_tokens=2, ends={3}, choose=chosen, rows=64)
+    assert fits([row[0] for row in found], following(model, prompt, 2.0))
+    common = max({row[0] for row in found} - {3}, key=[row[0] for row in found].count)
+    assert fits([row[1] for row in found if row[0] == common], following(model, [*prompt, common], 2.0))
 
 
 def test_a_completion_ends_with_its_end_or_at_the_limit(model: Any) -> None:

@@ -76,6 +76,9 @@ def test_a_candidate_that_did_not_pass_is_not_registered(home: Path) -> None:
     done = medu1("register", home, decide__min_gain=0.99)
     assert done.returncode == 2
     assert "did not pass the decision" in done.stderr
+    page = max((home / "runs").iterdir()) / "report.html"
+    assert str(page) in done.stderr
+    assert "Decision: do not register" in page.read_text(encoding="utf-8")
     assert open_runs(home) == []
 
 

@@ -323,6 +323,12 @@ class Endpoint(Section):
     timeout: Positive  # seconds a request
 
     @model_validator(mode="after")
+    def _holds_no_secret(self) -> Self:
+        if "@" in self.url:
+            raise ValueError("url holds a user: parameters are recorded, so a key belongs into MEDU1_ENDPOINT_KEY")
+        return self
+
+    @model_validator(mode="after")
     def _tells_models_apart(self) -> Self:
         if self.url and not ("{weights}" in self.model or "{role}" in self.model):
             raise ValueError(f"model {self.model!r} names one for all that are judged: say {{weights}} or {{role}}")

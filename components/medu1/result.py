@@ -33,5 +33,10 @@ def read(workspace: Workspace) -> RunResult | None:
     return RunResult.model_validate_json(path.read_bytes()) if path.exists() else None
 
 
+def page(workspace: Workspace) -> Path:
+    """Where the page for people lies, the decision on top."""
+    return workspace.journal.with_name("report.html")
+
+
 def _path(workspace: Workspace) -> Path:
     return workspace.journal.with_name("result.json")

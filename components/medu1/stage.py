@@ -23,7 +23,7 @@ from medu1.errors import Interrupted, Stop
 from medu1.journal import Event
 from medu1.record import StepRecord
 from medu1.storage import open_store, scratch
-from medu1.tracking import Tracking
+from medu1.tracking import Tracking, refused
 from medu1.workspace import Workspace
 
 RECORDED = ("medu1", "torch", "transformers", "trl", "mlflow", "kfp", "dvc", "numpy", "pyarrow")
@@ -164,16 +164,16 @@ def tracked(
 
 
 def _paragraph(step: str, error: BaseException) -> str:
-    match error:
-        case Stop():
-            return f"{step}: {error}"
+    match refused(error) or error:
+        case Stop() as stop:
+            return f"{step}: {stop}"
         case Interrupted(where=where):
             return f"{step}: stopped before it was done; {where}. Run again: it goes on from there."
         case KeyboardInterrupt() | SystemExit():
             return f"{step}: stopped before it was done. Run again: complete steps are reused."
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT) as full:
             return (
-                f"{step}: the disk is full ({error.filename or error.strerror}). Nothing of this step is kept, so no "
+                f"{step}: the disk is full ({full.filename or full.strerror}). Nothing of this step is kept, so no "
                 "later one can take a part for the whole. Free space, or name another place with --home, and run again."
             )
         case _:

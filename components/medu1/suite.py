@@ -21,6 +21,11 @@ class Asked(Section):
     split: JudgedSplit
     questions: Positive  # at most, the same ones each time
 
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """By which the questions are answered."""
+        return ("method",)
+
 
 class Lengths(Asked):
     """The same questions under each reasoning-length budget: accuracy by length, and how well lengths are kept."""
@@ -41,7 +46,7 @@ class Sampled(Asked):
     """Several answers a question: maj@k and pass@k."""
 
     kind: Literal["sampled"]
-    samples: Annotated[int, Field(ge=2)]  # answers a question
+    samples: Annotated[int, Field(ge=2, le=100)]  # answers a question
     temperature: Annotated[float, Field(gt=0, le=2)]
 
 
@@ -50,6 +55,11 @@ class Compared(Asked):
 
     kind: Literal["strategies"]
     names: Annotated[tuple[Strategy, ...], Field(min_length=1)]
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """Each once, in the order named."""
+        return tuple(dict.fromkeys(self.names))
 
 
 Suite = Annotated[Lengths | Permuted | Sampled | Compared, Field(discriminator="kind")]

@@ -8,6 +8,7 @@ Who is champion is told by the promotion log (`promotions.py`); `Tracking.settle
 """
 
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from pydantic import ValidationError
@@ -61,7 +63,7 @@ class Point(NamedTuple):
 
 
 class Tracking:
-    """The runs of one pipeline run. Raises Stop where the tracking server does not answer."""
+    """The runs of one pipeline run. Raises Stop where the tracking server does not answer, or not to this user."""
 
     def __init__(self, workspace: Workspace, check: bool = True) -> None:
         self.workspace = workspace
@@ -69,9 +71,20 @@ class Tracking:
             self.check()
 
     def check(self) -> None:
-        """Raises Stop where the tracking server does not answer within seconds; a database file always does."""
-        if self.workspace.tracking_uri.startswith(("http://", "https://")):
-            _check_server(self.workspace.tracking_uri)
+        """Raises Stop where the tracking server does not answer within seconds, or does not take who asks.
+
+        A database file always does. A server tells anyone that it is healthy, so one small question follows.
+        """
+        from mlflow.exceptions import MlflowException
+
+        if not self.workspace.tracking_uri.startswith(("http://", "https://")):
+            return
+        _check_server(self.workspace.tracking_uri)
+        try:
+            self.client.search_experiments(max_results=1)
+        except MlflowException as error:
+            if stop := refused(error):  # any other failure is for whoever asks more of the server to explain
+                raise stop from error
 
     def background(self) -> "Tracking":
         """The same runs through a client of its own, for another thread; made whether the server answers or not."""
@@ -387,7 +400,37 @@ def _started(pid: int) -> str:
         return "-"
 
 
+def refused(error: BaseException) -> Stop | None:
+    """What a person can do where a server does not take who asks, or does not let them; None for any other error."""
+    code, name = getattr(error, "error_code", None), os.environ.get("MLFLOW_TRACKING_USERNAME")
+    user = f"the user {name}" if name else "a user without a name"
+    if code in ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
+        return Stop(
+            f"The MLflow tracking server does not take {user}.",
+            "It asks for a user and a password, and these are missing or wrong.",
+            "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
+        )
+    if code == "PERMISSION_DENIED":
+        return Stop(
+            f"The MLflow tracking server does not let {user} do this ({_endpoint(error)}).",
+            "A run writes to the experiment and to the registered models NAME and NAME-promotions.",
+            "Have its administrator give the user the permission EDIT on these, or use another user.",
+        )
+    return None
+
+
+def _endpoint(error: BaseException) -> str:
+    found = re.search(r"/api/[\w./-]{1,200}", str(error))
+    return found.group() if found else str(error)[:200]
+
+
 def _check_server(uri: str) -> None:
+    if urlsplit(uri).username is not None:
+        raise Stop(
+            "MLFLOW_TRACKING_URI holds a user name.",
+            "An address is written into logs and messages, and a password with it.",
+            "Take user and password out of it; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
+        )
     try:
         with urlopen(uri.rstrip("/") + "/health", timeout=HEALTH_SECONDS):
             return

@@ -4,10 +4,13 @@ A step's template stands beside its code and extends `page.html.jinja`, which le
 """
 
 from pathlib import Path
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from medu1.drawing.percent import percent
+
+LONGEST_NAME: Final = 200  # characters of what data calls something
 
 
 def environment(templates: Path) -> Environment:
@@ -19,5 +22,10 @@ def environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["percent"] = percent
+    made.filters |= {"percent": percent, "name": name}
     return made
+
+
+def name(text: str) -> str:
+    """What data calls something, at a length that leaves a table readable."""
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"

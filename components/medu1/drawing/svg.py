@@ -16,15 +16,27 @@ STYLE |= {"axes.edgecolor": "#8a94a0", "axes.labelcolor": "#1f2933", "text.color
 GRID = "#e4e7eb"
 
 
-def figure(width: float, height: float, panels: int = 1, sharex: bool = False) -> "tuple[Figure, list[Axes]]":
-    """A figure of so many inches and its panels, side by side on one y axis."""
+def figure(
+    width: float, height: float, panels: int = 1, sharex: bool = False, sharey: bool = True
+) -> "tuple[Figure, list[Axes]]":
+    """A figure of so many inches and its panels, side by side, on one y axis unless `sharey` is off."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context(STYLE):
         drawn = Figure(figsize=(width, height), layout="constrained")
-        axes: Any = drawn.subplots(1, panels, squeeze=False, sharey=True, sharex=sharex)
+        axes: Any = drawn.subplots(1, panels, squeeze=False, sharey=sharey, sharex=sharex)
     return drawn, list(axes[0])
+
+
+def label(text: str, longest: int = 40) -> str:
+    """What data calls something, as the plots' font can draw it, on one line."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    line = " ".join(text[: longest + 1].split())
+    cut = line if len(line) <= longest else f"{line[: longest - 1]}…"
+    return "".join(letter if letter.isprintable() and font.get_char_index(ord(letter)) else "?" for letter in cut)
 
 
 def uri(figure: "Figure") -> str:

@@ -3,15 +3,29 @@
 Metric names: `accuracy.<set>.<role>`, `accuracy.<set>.<family>.<role>`; of the candidate over the base `gain.<set>`
 with `.low` and `.high`, `gain.<set>.<family>` and `mcnemar_p.<set>`; over the champion the same below `over_champion.`;
 `truncated`, `malformed`, `unanswered` and `unscorable` as shares, `.<set>.<role>`. Gains are shares, not points.
+
+Of the suites, `.<suite>.<role>`: `length`, `length_tokens`, `length_kept` and `length_closeness` with the budget as
+the step, so that the MLflow UI draws accuracy against length; `pass_at` and `majority_at` with k as the step;
+`consistent`, `always_right` and `order_accuracy`; and `.<suite>.<strategy>.<role>`: `strategy`, `strategy_tokens`,
+`strategy_calls`, `strategy_complete` and `strategy_gain`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from typing import NamedTuple
 
 from medu1.evaluate.tabulation import Verdicts
 from medu1.prompt import user_text
 from medu1.question import Question
-from medu1.report import Comparison, Conduct, Report, Row
+from medu1.report import Comparison, Conduct, Consistency, LengthPoint, Report, Row, Sampling, Strategic
+
+
+class Figure(NamedTuple):
+    """One value of a metric; None: there is none."""
+
+    step: int
+    name: str
+    value: float | None
 
 
 def metrics(report: Report) -> dict[str, float]:
@@ -24,6 +38,59 @@ def metrics(report: Report) -> dict[str, float]:
     for conduct in report.conduct:
         found |= _conduct(conduct)
     return found
+
+
+def points(report: Report) -> dict[int, dict[str, float]]:
+    """The figures of the suites, by MLflow's step."""
+    found: dict[int, dict[str, float]] = {}
+    for figure in _figures(report):
+        if figure.value is not None:
+            found.setdefault(figure.step, {})[figure.name] = figure.value
+    return dict(sorted(found.items()))
+
+
+def _figures(report: Report) -> Iterator[Figure]:
+    for length in report.probes.lengths:
+        yield from _length(length)
+    for consistency in report.probes.consistency:
+        yield from _consistency(consistency)
+    for sampling in report.probes.sampling:
+        yield from _sampling(sampling)
+    for strategic in report.probes.strategies:
+        yield from _strategic(strategic)
+
+
+def _length(asked: LengthPoint) -> Iterator[Figure]:
+    end = f"{asked.suite}.{asked.role}"
+    yield Figure(asked.budget, f"length.{end}", asked.accuracy)
+    yield Figure(asked.budget, f"length_tokens.{end}", asked.tokens)
+    if asked.tokens is not None:  # else nobody knows how a length is kept
+        yield Figure(asked.budget, f"length_kept.{end}", asked.kept)
+        yield Figure(asked.budget, f"length_closeness.{end}", asked.closeness)
+
+
+def _consistency(asked: Consistency) -> Iterator[Figure]:
+    end = f"{asked.suite}.{asked.role}"
+    yield Figure(0, f"consistent.{end}", asked.consistent)
+    yield Figure(0, f"always_right.{end}", asked.always_right)
+    yield Figure(0, f"order_accuracy.{end}", asked.accuracy)
+
+
+def _sampling(asked: Sampling) -> Iterator[Figure]:
+    end = f"{asked.suite}.{asked.role}"
+    for k, share in asked.pass_at.items():
+        yield Figure(k, f"pass_at.{end}", share)
+    for k, share in asked.majority_at.items():
+        yield Figure(k, f"majority_at.{end}", share)
+
+
+def _strategic(asked: Strategic) -> Iterator[Figure]:
+    end = f"{asked.suite}.{asked.strategy}.{asked.role}"
+    yield Figure(0, f"strategy.{end}", asked.accuracy)
+    yield Figure(0, f"strategy_tokens.{end}", asked.tokens)
+    yield Figure(0, f"strategy_calls.{end}", asked.calls)
+    yield Figure(0, f"strategy_complete.{end}", asked.complete)
+    yield Figure(0, f"strategy_gain.{end}", asked.difference)
 
 
 def _accuracy(row: Row) -> dict[str, float]:

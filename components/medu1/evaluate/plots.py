@@ -1,20 +1,33 @@
 """The report's plots, as SVG data URIs: the same bytes for the same figures.
 
-Names come from data, so every label is drawn with mathematical markup off.
+Names come from data, so every label is drawn with mathematical markup off and in the letters the font has.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from medu1.drawing import svg
+from medu1.evaluate.chapters import by_suite
+from medu1.evaluate.lines import TITLES
 from medu1.evaluate.verdicts import JudgedAnswer
-from medu1.report import WHOLE, Comparison, Incumbent, Report, Role, Row, SetName, Slice
+from medu1.report import (
+    WHOLE,
+    Comparison,
+    Incumbent,
+    LengthPoint,
+    Probes,
+    Report,
+    Role,
+    Row,
+    Sampling,
+    SetName,
+    Slice,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS: dict[Role, str] = {"base": "#9aa5b1", "champion": "#d9820f", "candidate": "#1b6ca8"}
-TITLES: dict[SetName, str] = {"test": "Test", "ood": "Out of distribution"}
 FALLEN, RISEN, OPEN = "#b3261e", "#1a7f4b", "#5b6673"
 
 
@@ -58,16 +71,20 @@ def _bar(row: Row) -> Bar:
 
 
 def _bars(axes: "Axes", places: Sequence[float], bars: Sequence[Bar], width: float, role: Role) -> None:
-    spread = [[bar.accuracy - bar.low for bar in bars], [bar.high - bar.accuracy for bar in bars]]
     axes.bar(
         places,
         [bar.accuracy for bar in bars],
         width=width,
         color=COLOURS[role],
         label=role,
-        yerr=spread,
+        yerr=_spread(bars),
         error_kw={"elinewidth": 1, "capsize": 2.5, "ecolor": "#1f2933"},
     )
+
+
+def _spread(bars: Sequence[Bar]) -> list[list[float]]:
+    """Below and above; rounding may put a limit past its share, and matplotlib takes nothing below zero."""
+    return [[max(0.0, bar.accuracy - bar.low) for bar in bars], [max(0.0, bar.high - bar.accuracy) for bar in bars]]
 
 
 def gains(report: Report, against: Incumbent) -> str:
@@ -77,7 +94,7 @@ def gains(report: Report, against: Incumbent) -> str:
     figure, (axes,) = svg.figure(9.2, 1.0 + 0.32 * len(shown), 1)
     for height, comparison in enumerate(reversed(shown)):
         _gain(axes, height, comparison)
-    labels = ["all questions" if c.slice == "all" else f"{c.slice}: {c.name[:40]}" for c in reversed(shown)]
+    labels = ["all questions" if c.slice == "all" else f"{c.slice}: {svg.label(c.name)}" for c in reversed(shown)]
     axes.set_yticks(range(len(shown)), labels, parse_math=False)
     axes.axvline(0, color="#1f2933", linewidth=1)
     axes.set_xlabel(f"candidate minus {against} (points of accuracy)")
@@ -110,3 +127,68 @@ def lengths(answers: Mapping[Role, Sequence[JudgedAnswer]]) -> str:
 
 def _tokens(rows: Iterable[JudgedAnswer], right: bool) -> list[int]:
     return [row.tokens for row in rows if row.correct is right and row.tokens is not None]
+
+
+def suites(probes: Probes) -> dict[str, str]:
+    """The plots of the suites that have one, by the suite's name."""
+    lengths = {name: budgets(asked) for name, asked in by_suite(probes.lengths).items()}
+    return lengths | {name: several(asked) for name, asked in by_suite(probes.sampling).items()}
+
+
+def budgets(asked: Sequence[LengthPoint]) -> str:
+    """One suite: accuracy with its interval, and mean tokens, against the budget; one line a model."""
+    figure, (shares, tokens) = svg.figure(9.2, 3.1, 2, sharey=False)
+    wanted = sorted({each.budget for each in asked})
+    tokens.plot(wanted, wanted, color=OPEN, linewidth=1, linestyle=":", label="as asked")
+    for role, of in _by_role(asked).items():
+        scored = [each for each in of if each.accuracy is not None]
+        places = [each.budget for each in scored]
+        bars = [Bar(100 * (each.accuracy or 0.0), 100 * each.low, 100 * each.high) for each in scored]
+        _line(shares, places, bars, role)
+        long = [(each.budget, each.tokens) for each in of if each.tokens is not None]
+        tokens.plot([x for x, _ in long], [y for _, y in long], color=COLOURS[role], marker="o", label=role)
+    shares.set_ylabel("accuracy (%)")
+    tokens.set_ylabel("mean tokens written")
+    tokens.set_ylim(bottom=0)
+    for axes in (shares, tokens):
+        _counted(axes, wanted, "tokens asked for")
+    tokens.legend(frameon=False)
+    return svg.uri(figure)
+
+
+def several(asked: Sequence[Sampling]) -> str:
+    """One suite: pass@k and maj@k against k; one colour a model."""
+    figure, (axes,) = svg.figure(9.2, 3.1, 1)
+    for each in asked:
+        for shares, style, name in ((each.pass_at, "-", "pass@k"), (each.majority_at, "--", "maj@k")):
+            sizes = sorted(shares)
+            heights = [100 * shares[k] for k in sizes]
+            axes.plot(sizes, heights, style, color=COLOURS[each.role], marker="o", label=f"{each.role}, {name}")
+    axes.set_ylabel("questions (%)")
+    _counted(axes, sorted({k for each in asked for k in (*each.pass_at, *each.majority_at)}), "answers a question, k")
+    axes.set_ylim(0, 105)
+    figure.legend(loc="outside right upper", frameon=False)
+    return svg.uri(figure)
+
+
+def _by_role(asked: Iterable[LengthPoint]) -> dict[Role, list[LengthPoint]]:
+    found: dict[Role, list[LengthPoint]] = {}
+    for each in sorted(asked, key=lambda each: each.budget):
+        found.setdefault(each.role, []).append(each)
+    return found
+
+
+def _line(axes: "Axes", places: Sequence[int], bars: Sequence[Bar], role: Role) -> None:
+    heights = [bar.accuracy for bar in bars]
+    axes.errorbar(places, heights, yerr=_spread(bars), color=COLOURS[role], marker="o", capsize=2.5, label=role)
+
+
+def _counted(axes: "Axes", places: Sequence[int], title: str) -> None:
+    """An axis of doublings that names the places there are."""
+    from matplotlib.ticker import NullLocator
+
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(places, [f"{place:,}" for place in places])
+    axes.set_xlabel(title)
+    axes.grid(color=svg.GRID)

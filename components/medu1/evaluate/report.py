@@ -1,34 +1,34 @@
 """The report a person reads: one self-contained HTML page of a `Report`, its plots and samples of what models wrote.
 
-Completions are hostile text: the template escapes everything, and the page's policy lets it load or run nothing.
+Completions are hostile text: the template escapes everything, and the page's policy lets it load or run nothing. The
+decision comes later than the page and stands first on it: `decided` puts it where the page says `MARK`, which no text
+of a model can say, as its `<` is escaped.
 """
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from medu1.drawing import page
+from medu1.errors import Stop
 from medu1.evaluate import figures, plots
+from medu1.evaluate.chapters import chapters
+from medu1.evaluate.lines import TITLES, headline, incumbents_of, lines, protocol, stands, verdict
 from medu1.evaluate.tabulation import Verdicts
 from medu1.evaluate.verdicts import JudgedAnswer
 from medu1.prompt import user_text
 from medu1.question import Question
-from medu1.report import Comparison, Incumbent, Report, Role, Row, SetName, Slice
+from medu1.report import Decision, Report
 
-NAME = "report.html"
-TEMPLATE = "report.html.jinja"
-LONGEST_SAMPLE = 4000  # characters of a completion or a question
-
-
-class Line(NamedTuple):
-    """One slice across the models: a cell each, and the candidate's difference from each incumbent."""
-
-    name: str
-    cells: list[Row | None]
-    differences: list[Comparison | None]
+NAME: Final = "report.html"
+TEMPLATE: Final = "report.html.jinja"
+DECISION: Final = "decision.html.jinja"
+MARK: Final = "<!-- the decision -->"
+LONGEST_SAMPLE: Final = 4000  # characters of a completion or a question
 
 
 class Sample(NamedTuple):
@@ -48,7 +48,7 @@ class Samples(NamedTuple):
 
 
 def render(report: Report, verdicts: Verdicts, questions: Mapping[str, Question], shown: int) -> str:
-    """The page; `questions` by id, at most `shown` samples in all."""
+    """The page without a decision; `questions` by id, at most `shown` samples in all."""
     incumbents = incumbents_of(report)
     return (
         _environment()
@@ -57,32 +57,32 @@ def render(report: Report, verdicts: Verdicts, questions: Mapping[str, Question]
             report=report,
             incumbents=incumbents,
             incumbent=incumbents[-1],
+            headline=headline(report),
             lines=lambda set_, *slices: [line for slice_ in slices for line in lines(report, set_, slice_)],
-            titles=plots.TITLES,
+            titles=TITLES,
             accuracy_plot=plots.accuracy(report),
             gain_plots={incumbent: plots.gains(report, incumbent) for incumbent in incumbents},
             length_plot=plots.lengths({role: sets["test"] for role, sets in verdicts.items()}),
+            chapters=chapters(report),
+            suite_plots=plots.suites(report.probes),
             samples=samples(verdicts[incumbents[-1]]["test"], verdicts["candidate"]["test"], questions, shown),
+            protocol=protocol(report),
         )
     )
 
 
-def incumbents_of(report: Report) -> list[Incumbent]:
-    """Whom the candidate is compared with; the one that decides is last."""
-    return ["base", "champion"] if report.model("champion") else ["base"]
-
-
-def lines(report: Report, set_: SetName, slice_: Slice) -> list[Line]:
-    """A table's rows for one kind of slice."""
-    roles: list[Role] = [model.role for model in report.models]
-    return [
-        Line(
-            "all questions" if slice_ == "all" else name,
-            [report.row(role, set_, slice_, name) for role in roles],
-            [report.comparison(incumbent, set_, slice_, name) for incumbent in incumbents_of(report)],
+def decided(page: str, decision: Decision) -> str:
+    """A rendered page with the decision on top. Raises Stop where it has no place for one."""
+    above, mark, below = page.partition(MARK)
+    if not mark:
+        raise Stop(
+            "The page of the evaluation has no place for the decision.",
+            "Another version of medu1 made it.",
+            "Evaluate the candidate again.",
         )
-        for name in report.names(set_, slice_)
-    ]
+    template = _environment().get_template(DECISION)
+    told = template.render(decision=decision, verdict=verdict(decision), stands=stands(decision))
+    return f"{above}{told}{below}"
 
 
 def samples(
@@ -109,12 +109,8 @@ def _sample(questions: Mapping[str, Question], before: JudgedAnswer, after: Judg
 
 def _environment() -> Environment:
     environment = page.environment(Path(__file__).parent)
-    environment.filters |= {
-        "points": figures.points,
-        "p_value": figures.p_value,
-        "p_is": figures.p_is,
-        "excerpt": _excerpt,
-    }
+    environment.globals["mark"] = Markup(MARK)
+    environment.filters |= {"points": figures.points, "p_value": figures.p_value, "excerpt": _excerpt}
     return environment
 
 

@@ -1,15 +1,20 @@
 """The questions that every model answers: read once, and held against the digests that prepare froze them under."""
 
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from medu1 import dataset, frozen
 from medu1.errors import Stop
-from medu1.evaluate.evaluation import Sets
+from medu1.evaluate.evaluation import Cases
 from medu1.frozen import FrozenSets
 from medu1.manifest import DatasetManifest
-from medu1.report import QuestionSet
+from medu1.question import Question
+from medu1.report import QuestionSet, SetName
 from medu1.stage import fetch
 from medu1.workspace import Workspace
+
+Sets = Mapping[SetName, Sequence[Question]]
 
 WHOLE = "all of test and ood"
 
@@ -33,6 +38,11 @@ def read(data: DatasetManifest, workspace: Workspace) -> Asked:
             "Raise prepare.test, or add a source that declares one.",
         )
     return Asked(sets, described)
+
+
+def cases(data: DatasetManifest, workspace: Workspace) -> Cases:
+    """The training questions, read when they are needed."""
+    return Cases(data.digest, cache(lambda: dataset.read(fetch(data.key, workspace).folder, "train")))
 
 
 def _checked(sets: Sets, data: DatasetManifest) -> tuple[QuestionSet, ...]:

@@ -116,7 +116,7 @@ def _compared(
 ) -> list[Comparison]:
     """The slices of one kind, which Holm's correction takes together."""
     then, now = sliced(before, slice_), sliced(after, slice_)
-    pairs = {name: _scored_pairs(then[name], now[name]) for name in now}
+    pairs = {name: scored_pairs(then[name], now[name]) for name in now}
     tests = {name: paired_test(*columns, confidence) for name, columns in pairs.items() if columns.before}
     corrected = holm([test.p for test in tests.values()])
     return [
@@ -162,7 +162,8 @@ def _bootstrap(pairs: Pairs, test: PairedTest, confidence: float) -> Interval | 
     return clustered_bootstrap(changes, pairs.groups, confidence)
 
 
-def _scored_pairs(before: Sequence[JudgedAnswer], after: Sequence[JudgedAnswer]) -> Pairs:
+def scored_pairs(before: Sequence[JudgedAnswer], after: Sequence[JudgedAnswer]) -> Pairs:
+    """The columns of a paired test. Raises ValueError where the answers are not to the same questions."""
     then: list[bool] = []
     now: list[bool] = []
     groups: list[str] = []

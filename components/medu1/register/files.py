@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FILES = "medu1.files"  # tag of a version: `digest` of its files
 NEXT = "Restore the files, or promote another version."
 SHOWN = 5  # names in a message
+NOTE = "registered_model_meta"  # what MLflow leaves in a local folder that it loads by `models:/`
+NOTE_BYTES = 1000
 
 
 def digest(outputs: Mapping[str, FileEntry]) -> str:
@@ -56,6 +58,8 @@ def _compare(version: "ModelVersion", folder: Path, expected: str) -> None:
     except OSError:
         raise _gone(version, f"missing: {record.NAME}") from None
     outputs, found = _registered(version, content, expected), record.entries(folder)
+    if NOTE not in outputs and _is_note(folder / NOTE):
+        del found[NOTE]
     if missing := outputs.keys() - found.keys():
         raise _gone(version, f"missing: {_few(missing)}")
     changed = {name for name, entry in outputs.items() if found[name].sha256 != entry.sha256}
@@ -63,6 +67,14 @@ def _compare(version: "ModelVersion", folder: Path, expected: str) -> None:
     wrong = [f"{what}: {_few(names)}" for what, names in (("changed", changed), ("added", added)) if names]
     if wrong:
         raise _changed(version, "; ".join(wrong))
+
+
+def _is_note(path: Path) -> bool:
+    """Whether a file is that note and no more: a model's name and version, which nothing reads a model by."""
+    if not path.is_file() or path.stat().st_size > NOTE_BYTES:
+        return False
+    lines = path.read_bytes().splitlines()
+    return len(lines) <= 2 and all(line.startswith((b"model_name: ", b"model_version: ")) for line in lines)
 
 
 def _registered(version: "ModelVersion", content: bytes, expected: str) -> Mapping[str, FileEntry]:

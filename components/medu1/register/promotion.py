@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from medu1.errors import Stop
 from medu1.promotions import State
 from medu1.question import Frozen
-from medu1.register import files, trail
+from medu1.register import files, hook, trail
 from medu1.register.trail import EVALUATION, LOG_OF, Request
 from medu1.tracking import WEIGHTS, Tracking
 
@@ -37,33 +37,46 @@ def promote(tracking: Tracking, name: str, asked: str, who: str, why: str) -> Pr
     """Make a version, named by number or alias, the champion.
 
     Raises Stop, the registry unchanged: there is no such version, it was judged against another champion than the
-    present one, its files are not those registered. Raises Stop too where another promotion came first.
+    present one, its files are not those registered. Raises Stop too where another promotion came first, and where the
+    hook was not told: then the promotion stands.
     """
     wanted = trail.request("promote", asked, who, why)
     with trail.telling(f"{asked} of {name} was promoted"):
-        state = tracking.settle(name)
-        version = _find(tracking, name, wanted, state)
-        if version is None or str(version.version) == state.champion:
-            return _standing(name, state)
-        _check_evidence(tracking, version, state)
-        files.check(tracking, version)
-        return _moved(tracking, name, wanted, version, state)
+        done = _promoted(tracking, name, wanted)
+        hook.deliver(tracking, name)
+        return done
 
 
 def rollback(tracking: Tracking, name: str, who: str, why: str) -> Promoted:
     """Make the champion before the present one champion again; the present one is then the one before.
 
     The same reason given twice is one rollback. Raises Stop, the registry unchanged: there was none before, it is gone,
-    its files are not those registered.
+    its files are not those registered. Raises Stop too where the hook was not told: then the rollback stands.
     """
     wanted = trail.request("rollback", "previous", who, why)
     with trail.telling(f"{name} was rolled back"):
-        state = tracking.settle(name)
-        if wanted.is_of(state.last):
-            return _standing(name, state)
-        version = _previous(tracking, name, state)
-        files.check(tracking, version)
-        return _moved(tracking, name, wanted, version, state)
+        done = _rolled_back(tracking, name, wanted)
+        hook.deliver(tracking, name)
+        return done
+
+
+def _promoted(tracking: Tracking, name: str, wanted: Request) -> Promoted:
+    state = tracking.settle(name)
+    version = _find(tracking, name, wanted, state)
+    if version is None or str(version.version) == state.champion:
+        return _standing(name, state)
+    _check_evidence(tracking, version, state)
+    files.check(tracking, version)
+    return _moved(tracking, name, wanted, version, state)
+
+
+def _rolled_back(tracking: Tracking, name: str, wanted: Request) -> Promoted:
+    state = tracking.settle(name)
+    if wanted.is_of(state.last):
+        return _standing(name, state)
+    version = _previous(tracking, name, state)
+    files.check(tracking, version)
+    return _moved(tracking, name, wanted, version, state)
 
 
 def _moved(tracking: Tracking, name: str, wanted: Request, version: "ModelVersion", state: State) -> Promoted:

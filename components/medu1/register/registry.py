@@ -1,27 +1,28 @@
-"""An accepted candidate becomes a version of the registered model, with its lineage as tags.
+"""An accepted candidate becomes a version of the registered model, with its lineage as tags and its model card.
 
-The same weights with the same evaluation are the same version, however often it is asked for. All tags are part of the
-one call that creates the version, so a version without lineage never exists; a run that dies before the aliases are set
-is completed by the next one. The first accepted version becomes champion by the promotion log, as every later one does.
+The version points at the folder that train wrote, which MLflow loads as it lies (`train/flavor.py`): nothing is copied
+but behind a server that cannot see the store. The same weights with the same evaluation are the same version, however
+often it is asked for. All tags are part of the one call that creates the version, so a version without lineage never
+exists; a run that dies before the aliases are set is completed by the next one. The first accepted version becomes
+champion by the promotion log, as every later one does.
 """
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from medu1 import record, result, stage
-from medu1.frozen import JUDGED
+from medu1.errors import Stop
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
 from medu1.params import Registry
-from medu1.record import StepRecord
-from medu1.register import files, trail
-from medu1.register.card import SETS, card
-from medu1.register.files import FILES
+from medu1.register import card, hook, lineage, trail
+from medu1.register.lineage import Evidence
 from medu1.register.promotion import CHAMPION
 from medu1.register.trail import EVALUATION
 from medu1.stage import Output, Stage
-from medu1.tracking import KEY, WEIGHTS, Tracking, once
+from medu1.tracking import WEIGHTS, Tracking, once
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -43,9 +44,10 @@ def register(registry: str, evaluation: str, dataset: str, base: str, candidate:
             "prepare": stage.fetch(questions.key, workspace),
             "base": stage.fetch(start.key, workspace),
         }
-        tags = _lineage(verdicts, questions, model, {step: output.record for step, output in made.items()})
-        version, known = _version(running, section.name, made["train"], tags)
-        _challenge(running.tracking, section.name, version, tags)
+        held, known = _version(running, section, Evidence(verdicts, questions, start, model, made))
+        version = str(held.version)
+        _challenge(running.tracking, section.name, held)
+        _call(running, section.name)
         running.tracking.tags(running.run, {"medu1.version": version, "medu1.model": section.name})
         running.note(
             f"already version {version} of {section.name}" if known else f"version {version} of {section.name}"
@@ -54,49 +56,43 @@ def register(registry: str, evaluation: str, dataset: str, base: str, candidate:
     return json.dumps({"name": section.name, "version": version})
 
 
-def _lineage(
-    verdicts: EvaluationManifest,
-    questions: DatasetManifest,
-    model: ModelManifest,
-    made: Mapping[str, StepRecord],
-) -> dict[str, str]:
-    """What a version is made of; every value is a digest, a name or a run id."""
-    trained = made["train"]
-    return {
-        WEIGHTS: model.digest,
-        KEY: model.key,
-        "medu1.base": f"{model.base}@{model.revision}" if model.revision else model.base,
-        "medu1.data": questions.data,
-        "medu1.frozen": verdicts.frozen,
-        SETS: json.dumps(questions.sets_of(*JUDGED), sort_keys=True),
-        EVALUATION: verdicts.digest,
-        CHAMPION: verdicts.champion,
-        FILES: files.digest(trained.outputs),
-        "medu1.commit": trained.commit + ("-dirty" if trained.dirty else ""),
-        "medu1.params": record.digest({step: found.params for step, found in made.items()}),
-        **{f"medu1.{step}_run": found.mlflow_run for step, found in made.items()},
-    }
+def _version(running: Stage, section: Registry, found: Evidence) -> tuple["ModelVersion", bool]:
+    """The version with these weights and this evaluation, and whether it was there before.
 
-
-def _version(running: Stage, name: str, trained: Output, tags: Mapping[str, str]) -> tuple[str, bool]:
-    """The version with these weights and this evaluation, and whether it was there before."""
+    Its card and lineage are in the run before it is made, so a version without them never exists.
+    """
     from mlflow.exceptions import MlflowException
 
-    trail.ensure(running.tracking, name, "Medical reasoning models that medu1 trained and accepted.")
-    if found := _find(running.tracking, name, tags):
-        return str(found.version), True
-    source, run = _source(running, trained), trained.record.mlflow_run
+    name, tracking = section.name, running.tracking
+    trail.ensure(tracking, name, "Medical reasoning models that medu1 trained and accepted.")
+    parent = lineage.parent(tracking, name, found.evaluation.champion)
+    tags = lineage.tags(found, parent, running.run)
+    if held := _find(tracking, name, tags):
+        return held, True
+    document = _written(running, section, found, tags, parent)
+    source, run = _source(running, found.made["train"]), found.record("train").mlflow_run
     try:
         with once():
-            created = running.tracking.client.create_model_version(
-                name, source, run, tags=dict(tags), description=card(name, tags), await_creation_for=0
+            created = tracking.client.create_model_version(
+                name, source, run, tags=tags, description=card.description(document), await_creation_for=0
             )
     except MlflowException:  # the answer may be all that was lost
-        found = _find(running.tracking, name, tags)
-        if found is None:
+        if (again := _find(tracking, name, tags)) is None:
             raise
-        created = found
-    return str(created.version), False
+        created = again
+    return created, False
+
+
+def _written(running: Stage, section: Registry, found: Evidence, tags: Mapping[str, str], parent: str) -> str:
+    """Put the model card and the files of the lineage into the run; the card."""
+    decided = lineage.decided(running.tracking)
+    document = card.card(section.name, found, tags, parent, decided.decision)
+    with TemporaryDirectory() as folder:
+        record.write_text(Path(folder) / card.NAME, document)
+        paths = lineage.write(Path(folder), found, parent, lineage.sections(found, section, decided))
+        for path in (Path(folder) / card.NAME, *paths):
+            running.tracking.artifact(running.run, path)
+    return document
 
 
 def _find(tracking: Tracking, name: str, tags: Mapping[str, str]) -> "ModelVersion | None":
@@ -120,13 +116,21 @@ def _source(running: Stage, trained: Output) -> str:
     return f"{client.get_run(trained.record.mlflow_run).info.artifact_uri}/model"
 
 
-def _challenge(tracking: Tracking, name: str, version: str, tags: Mapping[str, str]) -> None:
+def _challenge(tracking: Tracking, name: str, made: "ModelVersion") -> None:
     """The newest accepted version challenges; the first one has nobody to challenge, and is champion."""
-    state = tracking.settle(name)
+    state, version, tags = tracking.settle(name), str(made.version), made.tags
     if not state.champion:
         state = trail.enter(tracking, name, trail.FIRST, version, tags, replaces="")
     if state.champion != version:
         tracking.client.set_registered_model_alias(name, "challenger", version)
+
+
+def _call(running: Stage, name: str) -> None:
+    """Tell the hook of a first champion; a version that is registered is no failure where nobody can be told."""
+    try:
+        hook.deliver(running.tracking, name)
+    except Stop as stop:
+        running.note(f"warning: {stop}")
 
 
 def _tell(running: Stage, version: str, known: bool) -> None:

@@ -13,7 +13,8 @@ from medu1 import record
 from medu1.errors import Stop
 from medu1.promotions import Asked, Entry, Kind, State, fold, log_of
 from medu1.question import Frozen
-from medu1.tracking import WEIGHTS, Tracking, once
+from medu1.register import hook
+from medu1.tracking import WEIGHTS, Tracking, once, refused
 
 EVALUATION = "medu1.evaluation"  # tag of a version: digest of the evaluation it was accepted on
 LOG_OF = "medu1.log_of"  # tag of a registered model that is a log: whose
@@ -72,7 +73,7 @@ def enter(tracking: Tracking, name: str, wanted: Request, target: str, tags: Map
     """
     began = _begun(tracking, name)
     asked = _asked(wanted, target, tags, replaces, began.last.number if began.last else 0)
-    _append(tracking, name, asked)
+    _append(tracking, name, asked, hook.due())
     return tracking.settle(name)
 
 
@@ -82,7 +83,7 @@ def _begun(tracking: Tracking, name: str) -> State:
     if state.last or not state.champion:
         return state
     found = tracking.version(name, state.champion)
-    _append(tracking, name, _asked(FOUND, state.champion, found.tags if found else {}, "", 0))
+    _append(tracking, name, _asked(FOUND, state.champion, found.tags if found else {}, "", 0), {})
     return tracking.settle(name)
 
 
@@ -103,12 +104,12 @@ def _asked(wanted: Request, target: str, tags: Mapping[str, str], replaces: str,
     )
 
 
-def _append(tracking: Tracking, name: str, asked: Asked) -> None:
+def _append(tracking: Tracking, name: str, asked: Asked, further: Mapping[str, str]) -> None:
     """One version of the log. Where the call failed, the log says whether it was carried out."""
     from mlflow.exceptions import MlflowException
 
     ensure(tracking, log_of(name), f"Promotions and rollbacks of {name}, one a version. Not a model.", {LOG_OF: name})
-    tags = {f"medu1.{key}": str(value) for key, value in asked.model_dump().items()}
+    tags = {**{f"medu1.{key}": str(value) for key, value in asked.model_dump().items()}, **further}
     told = f"{asked.kind}: version {asked.target} in place of {asked.replaces or 'none'}, by {asked.who}: {asked.why}"
     try:
         with once():
@@ -139,6 +140,8 @@ def telling(act: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
+        if stop := refused(error):
+            raise stop from error
         said = str(error).strip().partition("\n")[0][:300].rstrip(".")
         raise Stop(
             f"The registry failed while {act}: {said}.",

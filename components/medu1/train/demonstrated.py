@@ -25,7 +25,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from medu1 import dataset, record
 from medu1.completion import Completion
 from medu1.errors import Stop
-from medu1.generation.greedy import LocalModel, ends
+from medu1.generation.local import LocalModel, ends
 from medu1.generation.model import policy, processor, tokenizer_of
 from medu1.manifest import DatasetManifest, ModelManifest
 from medu1.params import Adapter, Train, WarmStart

@@ -23,7 +23,7 @@ from medu1.bucket import Bucket
 from medu1.budget import LengthBudget
 from medu1.completion import Completion, Finish
 from medu1.errors import Stop
-from medu1.generation.greedy import LocalModel, ends
+from medu1.generation.local import LocalModel, ends
 from medu1.generation.model import policy, processor, sees, tokenizer_of
 from medu1.params import Scoring, Train
 from medu1.prompt import messages

@@ -82,7 +82,7 @@ def measured(
     import torch
 
     from medu1.generation import sampling
-    from medu1.generation.greedy import ends, load
+    from medu1.generation.local import ends, load
 
     local, samples = load(base), params.prefilter.samples
     if reason := sampling.obstacle(local.model):

@@ -211,12 +211,12 @@ def _trained(job: Job) -> Outcome:
 def _candidate(stage: Stage, job: Job, outcome: Outcome, folder: Path) -> dict[str, Any]:
     """Write the best checkpoint's model and say what it is."""
     found = _best(job)
-    candidate.write(job, found, folder)
+    digest = candidate.write(job, found, folder)
     early = f", stopped at step {outcome.step}: {outcome.message}" if outcome.end == "stopped" else ""
     stage.note(f"the candidate is step {found.marker.step}{early}")
     stage.tracking.tags(stage.run, {"medu1.best_step": str(found.marker.step), "medu1.checkpoints": str(job.root)})
     return {
-        "digest": record.content_digest(folder),
+        "digest": digest,
         "seed": job.params.seed,
         "step": found.marker.step,
         "steps": outcome.step,

@@ -38,7 +38,8 @@ def shares(
     """Accuracy, by family too, format and truncation of greedy answers; empty without questions."""
     if not questions:
         return {}
-    from medu1.generation.greedy import LocalModel, complete
+    from medu1.generation.greedy import complete
+    from medu1.generation.local import LocalModel
 
     batch = params.micro_batch or params.prompts_per_step * params.group_size // params.processes
     completions = complete(
