@@ -15,7 +15,7 @@ from medu1.tracking import Tracking
 from medu1.train import checkpoints
 from medu1.train.rewards import Judged
 from medu1.train.telemetry import Telemetry
-from training import PARAMS, THIRD_PARTY, Prepared
+from training import PARAMS, THIRD_PARTY, Prepared, model_digest
 from training import prepared as prepared
 
 pytestmark = [*(pytest.mark.filterwarnings(line) for line in THIRD_PARTY), pytest.mark.usefixtures("one_thread")]
@@ -117,7 +117,7 @@ def test_with_the_same_configuration_a_finished_training_is_not_trained_again(
         again = begun.prepared.trained(EIGHT.model_copy(update=changes))
     assert found == []
     assert (again.key, again.digest) == (begun.model.key, begun.model.digest)
-    assert record.content_digest(begun.output()) == begun.model.digest
+    assert model_digest(begun.output()) == begun.model.digest
     assert any(note.startswith("going on from step 2, ") for note in begun.notes())
     marked = {name: each for name, each in before.items() if name.startswith("step-")}
     assert marked.items() <= state(begun.root).items()

@@ -308,7 +308,7 @@ def test_what_is_no_list_of_models_stops(served: Served, body: Response) -> None
 
 def test_a_server_that_is_not_there_stops(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "RETRIES", 0)
-    url = "http://me:hidden@127.0.0.1:9/v1"
+    url = "http://127.0.0.1:9/v1?token=hidden"
     with pytest.raises(
         Stop, match=r"http://127\.0\.0\.1:9/v1 cannot be reached: .*refused.* Start the server"
     ) as stopped:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from medu1 import dataset
+from medu1 import dataset, record
 from medu1.base.demonstrations import completion_text
 from medu1.base.tokenizer import fit
 from medu1.base.warmstart import untrained, warm_start
@@ -17,7 +17,7 @@ from medu1.question import Choice, Integer, Question, gold_text
 from medu1.scoring.grading import DEFAULT_SCORING
 from medu1.scoring.reward import DEFAULT_REWARDS
 from medu1.stage import produce
-from medu1.train import step
+from medu1.train import flavor, step
 from medu1.workspace import Workspace
 
 PARAMS = Train(
@@ -107,6 +107,14 @@ def prepared(one_thread: None, tmp_path_factory: pytest.TempPathFactory, empty_d
             patch.setenv(name, value)
         patch.delenv("MLFLOW_RUN_ID", raising=False)
         yield made(workspace)
+
+
+def model_digest(folder: Path) -> str:
+    """Of a candidate's model, without what MLflow reads it by."""
+    held = record.entries(folder)
+    return record.digest(
+        {name: entry.sha256 for name, entry in held.items() if Path(name).parts[0] not in flavor.FILES}
+    )
 
 
 def _write_base(folder: Path, params: Base) -> Mapping[str, Any]:

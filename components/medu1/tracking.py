@@ -13,6 +13,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -37,6 +38,7 @@ LONGEST_LIST = 7000  # characters of the tag that lists a run's tables; of more 
 HEALTH_SECONDS = 5.0
 REQUEST_SECONDS = "30"  # instead of MLflow's 120
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+JITTER = "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER"
 PASSES = 20  # over the aliases, each for a promotion that came in between
 PAGE = 1000  # versions asked for in one call
 
@@ -364,21 +366,28 @@ def _check_complete(name: str, entries: Sequence[Entry]) -> None:
 
 
 _ONCE = Lock()
+_TURNS = count(1)
 
 
 @contextmanager
 def once() -> Iterator[None]:
-    """Requests inside are made once: MLflow repeats one whose answer is lost, and would create a second version."""
+    """Requests inside are made once: MLflow repeats one whose answer is lost, and would create a second version.
+
+    They have a connection of their own. One that lay idle may be closed by the server just as it is used again, which
+    is no matter only to a client that repeats itself. MLflow keeps connections by these settings.
+    """
     with _ONCE:
-        before = os.environ.get(RETRIES)
-        os.environ[RETRIES] = "0"
+        own = {RETRIES: "0", JITTER: str(1 / next(_TURNS))}
+        before = {name: os.environ.get(name) for name in own}
+        os.environ.update(own)
         try:
             yield
         finally:
-            if before is None:
-                del os.environ[RETRIES]
-            else:
-                os.environ[RETRIES] = before
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 def launcher() -> str:

@@ -93,7 +93,7 @@ class Server:
     def _where(self) -> str:
         """The server, without what a URL may hold of names and keys."""
         parts = urlsplit(self._params.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
