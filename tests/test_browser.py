@@ -128,9 +128,10 @@ def test_the_registered_model_shows_its_versions_and_aliases(window: Browser, se
 def test_the_report_is_shown_among_the_artifacts(window: Browser, runs: tuple[Runs, Runs], served: Served) -> None:
     window.open(Path(served.first["report"]).as_uri())
     headline = window.found("//h1").text
-    window.open(runs[0].page("evaluate", "artifacts/report.html"))
+    window.open(f"{runs[0].experiment}/{runs[0].parent}/artifacts/report.html")
     with window.frame():
         assert window.found("//h1").text == headline
+        assert window.seen("Decision: register").is_displayed()
         assert window.found("//table").is_displayed()
     window.kept("report-in-mlflow")
 
