@@ -288,7 +288,7 @@ def test_the_description_is_as_much_as_the_registry_keeps(found: Found) -> None:
     text = document(found(), DECISION.model_copy(update={"reasons": ("Met: " + "x" * 1500,) * 6}))
     kept = card.description(text)
     assert len(text) > card.LONGEST_DESCRIPTION >= len(kept)
-    assert kept.startswith("# medu1\n")
+    assert kept.startswith("A medical reasoning model")
     assert "MLflow run run1" in kept
     assert "Not for use in care" in kept
 

@@ -259,9 +259,11 @@ def test_decide_says_no_in_words_and_links_what_was_reused(
     assert "Not met: the candidate's training names no reward audit" in ended.decision.reasons[-1]
 
     tracking = Tracking(second)
-    tags = tracking.client.get_run(tracking.parent()).data.tags
-    assert {f"medu1.reused.{step}" for step in ("prepare", "base", "train", "evaluate")} <= set(tags)
-    assert tags["medu1.decision"] == "not passed"
+    parent = tracking.client.get_run(tracking.parent()).data
+    assert {f"medu1.reused.{step}" for step in ("prepare", "base", "train", "evaluate")} <= set(parent.tags)
+    assert parent.tags["medu1.decision"] == "not passed"
+    assert {"passed", "accuracy.test.candidate", "gain.test.low"} <= set(parent.metrics)  # of reused steps too
+    assert parent.params["evaluate.batch"] == "4"
 
 
 def test_the_champion_itself_is_already_registered(workspace: Workspace) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 LONGEST_PARAM = 6000  # characters MLflow keeps
+PARAMS = 100  # that MLflow takes in one call
 LONGEST_LIST = 7000  # characters of the tag that lists a run's tables; of more than 8,000 MLflow cuts off the end
 HEALTH_SECONDS = 5.0
 REQUEST_SECONDS = "30"  # instead of MLflow's 120
@@ -42,6 +43,7 @@ JITTER = "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER"
 PASSES = 20  # over the aliases, each for a promotion that came in between
 PAGE = 1000  # versions asked for in one call
 
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # tag: the UI opens on runs and their metrics
 RUN, STEP, LAUNCHER, PARENT = "medu1.run", "medu1.step", "medu1.launcher", "mlflow.parentRunId"
 WEIGHTS, KEY = "medu1.weights", "medu1.key"  # tags of a model version
 FROZEN, JUDGED = "medu1.frozen", "medu1.judged"  # tags of a decision: the frozen questions, what was judged on them
@@ -124,7 +126,7 @@ class Tracking:
         local = self.workspace.tracking_uri.startswith("sqlite:")
         place = (self.workspace.home / "artifacts").as_uri() if local else None
         try:
-            return str(self.client.create_experiment(self.workspace.experiment, artifact_location=place))
+            return str(self.client.create_experiment(self.workspace.experiment, place, KIND))
         except MlflowException:  # another process was faster
             found = self.client.get_experiment_by_name(self.workspace.experiment)
             if found is None:
@@ -259,15 +261,19 @@ class Tracking:
 
     def _tags(self, tags: Mapping[str, str]) -> dict[str, str]:
         commit = self.workspace.commit + ("-dirty" if self.workspace.dirty else "")
-        known = {RUN: self.workspace.run, LAUNCHER: self.workspace.launcher, "medu1.commit": commit}
+        known = {
+            **{RUN: self.workspace.run, LAUNCHER: self.workspace.launcher, "medu1.commit": commit},
+            **{"mlflow.source.name": "medu1", "mlflow.source.git.commit": self.workspace.commit},
+        }
         return {key: value for key, value in {**known, **tags}.items() if value}
 
     def params(self, run: str, params: Mapping[str, Any]) -> None:
         """Log parameters flat, with dotted names."""
         from mlflow.entities import Param
 
-        flat = {key: str(value)[:LONGEST_PARAM] for key, value in _flat(params).items()}
-        self.client.log_batch(run, params=[Param(key, value) for key, value in flat.items()])
+        flat = [Param(key, str(value)[:LONGEST_PARAM]) for key, value in _flat(params).items()]
+        for start in range(0, len(flat), PARAMS):
+            self.client.log_batch(run, params=flat[start : start + PARAMS])
 
     def metrics(self, run: str, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of one step."""

@@ -237,6 +237,7 @@ def decide(
         said = outputs.told(evaluated.folder, found, decision)
         outputs.show_decision(said, decision, page, document, metrics)
         _tell(stage, decision, said, judged, champion_version)
+        _sum_up(stage, found, decision, made)
         _link_reused(stage, made)
     return decision.passed
 
@@ -289,6 +290,14 @@ def _log_decision(stage: Stage, decision: Decision, said: Told) -> None:
         for name in texts:
             stage.tracking.artifact(parent, Path(folder) / name)
     stage.tracking.tags(parent, {NOTE: shortened(said.document, LONGEST_NOTE)})
+
+
+def _sum_up(stage: Stage, found: Report, decision: Decision, made: Sequence[Output]) -> None:
+    """Parameters and figures on the parent run, where whole experiments are compared; also of steps that are reused."""
+    parent = stage.tracking.parent()
+    stage.tracking.metrics(parent, {**logged.metrics(found), "passed": float(decision.passed)})
+    data, start, trained, evaluated = (output.record.params for output in made)
+    stage.tracking.params(parent, {"prepare": data, "base": start, **trained, **evaluated})
 
 
 def _link_reused(stage: Stage, outputs: Sequence[Output]) -> None:

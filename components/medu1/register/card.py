@@ -77,8 +77,9 @@ def card(name: str, found: Evidence, tags: Mapping[str, str], parent: str, decis
 
 
 def description(document: str) -> str:
-    """As much of a card as the registry keeps, without the header, which is for machines."""
-    return shortened(document.partition("\n---\n")[2].strip(), LONGEST_DESCRIPTION)
+    """As much of a card as the registry keeps, without the header, which is for machines, and the model's name."""
+    body = document.partition("\n---\n")[2].strip()
+    return shortened(body.partition("\n")[2].strip(), LONGEST_DESCRIPTION)
 
 
 def _blocks(told: Told) -> Iterator[str]:
