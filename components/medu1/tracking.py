@@ -10,7 +10,7 @@ Who is champion is told by the promotion log (`promotions.py`); `Tracking.settle
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import count
@@ -267,13 +267,17 @@ class Tracking:
         }
         return {key: value for key, value in {**known, **tags}.items() if value}
 
-    def params(self, run: str, params: Mapping[str, Any]) -> None:
-        """Log parameters flat, with dotted names."""
+    def params(self, run: str, params: Mapping[str, Any], known: Collection[str] = ()) -> None:
+        """Log parameters flat, with dotted names, but those whose names are known."""
         from mlflow.entities import Param
 
-        flat = [Param(key, str(value)[:LONGEST_PARAM]) for key, value in _flat(params).items()]
+        flat = [Param(key, str(value)[:LONGEST_PARAM]) for key, value in _flat(params).items() if key not in known]
         for start in range(0, len(flat), PARAMS):
             self.client.log_batch(run, params=flat[start : start + PARAMS])
+
+    def further_params(self, run: str, params: Mapping[str, Any]) -> None:
+        """Log those that the run does not have yet: MLflow lets none change."""
+        self.params(run, params, self.client.get_run(run).data.params)
 
     def metrics(self, run: str, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of one step."""

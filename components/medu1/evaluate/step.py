@@ -297,7 +297,7 @@ def _sum_up(stage: Stage, found: Report, decision: Decision, made: Sequence[Outp
     parent = stage.tracking.parent()
     stage.tracking.metrics(parent, {**logged.metrics(found), "passed": float(decision.passed)})
     data, start, trained, evaluated = (output.record.params for output in made)
-    stage.tracking.params(parent, {"prepare": data, "base": start, **trained, **evaluated})
+    stage.tracking.further_params(parent, {"prepare": data, "base": start, **trained, **evaluated})
 
 
 def _link_reused(stage: Stage, outputs: Sequence[Output]) -> None:
