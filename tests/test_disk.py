@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from disks import small_disk
-from medu1 import record
 from medu1.errors import Stop
 from medu1.train import checkpoints
 from medu1.train.telemetry import Telemetry
 from medu1.workspace import Workspace
-from training import PARAMS, THIRD_PARTY, Prepared, made
+from training import PARAMS, THIRD_PARTY, Prepared, made, model_digest
 
 pytestmark = [
     pytest.mark.faults,
@@ -102,4 +101,4 @@ def test_a_full_disk_is_a_stop_that_keeps_checkpoints_and_with_room_training_goe
     resumed = prepared.trained(THREE)
     made_anew = prepared.trained(THREE, code="elsewhere")
     assert resumed.digest == made_anew.digest
-    assert resumed.digest == record.content_digest(prepared.folder(resumed))
+    assert resumed.digest == model_digest(prepared.folder(resumed))
