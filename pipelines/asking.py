@@ -19,9 +19,9 @@ from medu1.budget import LengthBudget
 from medu1.completion import Completion
 from medu1.errors import Stop
 from medu1.question import LETTERS, Choice, Date, FreeText, Gold, Number, Question, WeeksDays
+from medu1.registered_models import KEY, WEIGHTS
 from medu1.scoring.answer import extract
 from medu1.scoring.grading import DEFAULT_SCORING
-from medu1.tracking import KEY, WEIGHTS
 from pipelines import registered
 from pipelines.registered import Registered
 from pipelines.terminal import line, shown
@@ -123,7 +123,7 @@ def _champion(tracking: "Tracking", name: str) -> str:
     from medu1.register import trail
 
     with trail.telling(f"the champion of {name} was looked up"):
-        champion, is_empty = tracking.champion(name).version, not tracking.versions(name)
+        champion, is_empty = tracking.models.champion(name).version, not tracking.models.versions(name)
     if is_empty:
         raise registered.nothing(name)
     if not champion:
@@ -147,7 +147,7 @@ def _files(tracking: "Tracking", version: Registered) -> Iterator[Path]:
         if folder and expected and files.digest(record.entries(folder)) == expected:
             yield folder
             return
-    if held := tracking.version(version.name, version.version):
+    if held := tracking.models.version(version.name, version.version):
         files.check(tracking, held)  # says what is wrong with what is stored
     raise Stop(
         f"The copy of version {version.version} of {version.name} on this machine is not what was registered.",

@@ -15,8 +15,8 @@ from medu1.evaluate.comparison import Asked, Changed, Compared, Line
 from medu1.evaluate.evidence import Evidence
 from medu1.evaluate.figures import p_value, points
 from medu1.frozen import JUDGED
+from medu1.registered_models import WEIGHTS
 from medu1.report import Comparison, Row
-from medu1.tracking import WEIGHTS
 from pipelines import registered
 from pipelines.registered import Registered
 from pipelines.terminal import line as plain

@@ -64,11 +64,11 @@ def find(tracking: "Tracking", name: str, asked: str) -> Registered:
     from medu1.register import trail
 
     with trail.telling(f"version {asked} of {name} was looked up"):
-        tracking.settle(name)
-        aliases = tracking.aliases(name)
+        tracking.models.settle(name)
+        aliases = tracking.models.aliases(name)
         held = {
             str(each.version): Registered(name, str(each.version), each.source or "", each.tags)
-            for each in tracking.versions(name)
+            for each in tracking.models.versions(name)
         }
     if found := held.get(aliases.get(asked, asked)):
         return found

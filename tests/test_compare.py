@@ -300,9 +300,9 @@ def test_the_command_prints_json(two: tuple[Output, Output], workspace: Workspac
 
 
 def test_nothing_in_the_registry_changes(two: tuple[Output, Output], tracking: Tracking) -> None:
-    before = [dict(each.tags) for each in tracking.versions("medu1")], tracking.aliases("medu1")
+    before = [dict(each.tags) for each in tracking.models.versions("medu1")], tracking.models.aliases("medu1")
     run(tracking.workspace.home, "compare", "1", "2")
-    assert ([dict(each.tags) for each in tracking.versions("medu1")], tracking.aliases("medu1")) == before
+    assert ([dict(each.tags) for each in tracking.models.versions("medu1")], tracking.models.aliases("medu1")) == before
 
 
 def without_store(home: Path) -> None:

@@ -221,7 +221,7 @@ def assert_it_loads_and_is_whole(workspace: Workspace, expected: str) -> None:
     (answer,) = mlflow.transformers.load_model(uri)(ASKED, max_new_tokens=TOKENS, do_sample=False)
     assert answer["generated_text"][-1]["content"] == expected
     tracking = Tracking(workspace)
-    version = tracking.version("medu1", "1")
+    version = tracking.models.version("medu1", "1")
     assert version
     files.check(tracking, version)
 
@@ -245,7 +245,7 @@ def test_a_note_that_mlflow_leaves_is_no_added_file_and_a_longer_one_is(
     enter(workspace, monkeypatch)
     note = registered(model).folder / files.NOTE
     tracking = Tracking(workspace)
-    version = tracking.version("medu1", "1")
+    version = tracking.models.version("medu1", "1")
     assert version
     note.write_text("model_name: medu1\nmodel_version: '1'\n")
     files.check(tracking, version)

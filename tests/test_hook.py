@@ -101,7 +101,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 def test_a_url_is_told_who_when_why_and_on_what_evidence(tracking: Tracking, receiver: Receiver) -> None:
     promote(tracking, NAME, "2", "ann", WHY)
     (told,) = receiver.told
-    entry = tracking.promotions(NAME)[-1]
+    entry = tracking.models.promotions(NAME)[-1]
     assert told.message == {
         "name": NAME,
         "version": "2",
@@ -148,11 +148,11 @@ def test_a_failing_hook_leaves_the_promotion_and_is_told_again_by_the_same_comma
         promote(tracking, NAME, "2", "ann", WHY)
     assert SECRET not in str(failed.value)
     assert failed.value.__cause__ is None
-    assert tracking.aliases(NAME)["champion"] == "2"
+    assert tracking.models.aliases(NAME)["champion"] == "2"
     assert len(receiver.told) == 1 + hook.RETRIES
     receiver.answers = lambda number: 200
     assert promote(tracking, NAME, "2", "ann", WHY).already
-    assert {told.key for told in receiver.told} == {tracking.promotions(NAME)[-1].request}
+    assert {told.key for told in receiver.told} == {tracking.models.promotions(NAME)[-1].request}
     sent = len(receiver.told)
     promote(tracking, NAME, "2", "ann", WHY)
     assert len(receiver.told) == sent
@@ -212,7 +212,7 @@ def test_a_hook_that_cannot_be_told_is_named_without_its_secret(
     with pytest.raises(Stop, match="The promotion stands") as failed:
         promote(tracking, NAME, "2", "ann", WHY)
     assert SECRET not in str(failed.value)
-    assert tracking.aliases(NAME)["champion"] == "2"
+    assert tracking.models.aliases(NAME)["champion"] == "2"
 
 
 # A command
@@ -265,7 +265,7 @@ def runs(pid: str) -> bool:
 def test_a_command_that_reads_nothing_is_told(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(hook.HOOK, "true")
     promote(tracking, NAME, "2", "ann", WHY)
-    assert hook.TOLD in tracking.versions(f"{NAME}-promotions")[-1].tags
+    assert hook.TOLD in tracking.models.versions(f"{NAME}-promotions")[-1].tags
 
 
 def test_the_command_line_tells_that_the_hook_failed(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ def test_a_process_killed_before_the_hook_is_made_up_for(
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL
-    assert fold(tracking.promotions(NAME)).champion == "2"
+    assert fold(tracking.models.promotions(NAME)).champion == "2"
     assert receiver.told == []
     rollback(tracking, NAME, "bob", "it is slow")
     assert receiver.entries == [2, 3]
@@ -354,7 +354,7 @@ def test_of_two_at_once_only_the_one_that_holds_is_told(
         thread.start()
     for thread in threads:
         thread.join()
-    champion = fold(tracking.promotions(NAME)).champion
+    champion = fold(tracking.models.promotions(NAME)).champion
     assert sorted(outcomes) == [champion, "void"]
     assert {told.message["version"] for told in receiver.told} == {champion}
     assert len({told.key for told in receiver.told}) == 1

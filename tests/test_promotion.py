@@ -32,7 +32,8 @@ from medu1.record import StepRecord
 from medu1.register import files, trail
 from medu1.register.promotion import promote, rollback
 from medu1.register.versions import versions
-from medu1.tracking import PASSES, Tracking
+from medu1.registered_models import PASSES
+from medu1.tracking import Tracking
 from medu1.workspace import Workspace
 from mlflow_server import Server
 from pipelines import cli
@@ -168,19 +169,19 @@ def add(tracking: Tracking, name: str, place: Place, weights: str, champion: str
 
 def crown(tracking: Tracking, name: str, version: str) -> None:
     """The first version's promotion, as `register` has it."""
-    found = tracking.version(name, version)
+    found = tracking.models.version(name, version)
     assert found
     trail.enter(tracking, name, trail.FIRST, version, found.tags, replaces="")
 
 
 def moves(tracking: Tracking, name: str = NAME) -> list[tuple[str, str]]:
-    return [(each.kind, each.target) for each in tracking.promotions(name)]
+    return [(each.kind, each.target) for each in tracking.models.promotions(name)]
 
 
 def assert_settled(tracking: Tracking, name: str = NAME) -> State:
     """The aliases are what the log says, and each names one version that is there."""
-    state = fold(tracking.promotions(name))
-    aliases = tracking.aliases(name)
+    state = fold(tracking.models.promotions(name))
+    aliases = tracking.models.aliases(name)
     assert aliases.get("champion", "") == state.champion
     assert aliases.get("previous", "") == state.previous
     assert aliases.get("challenger") != state.champion or not state.champion
@@ -226,13 +227,13 @@ def dump(tracking: Tracking) -> list[str]:
 def test_a_promotion_moves_champion_and_previous_and_ends_the_challenge(three: Tracking) -> None:
     done = promote(three, NAME, "challenger", "ann", WHY)
     assert (done.version, done.replaced, done.entry, done.already) == ("2", "1", 2, False)
-    assert three.aliases(NAME) == {"champion": "2", "previous": "1"}
+    assert three.models.aliases(NAME) == {"champion": "2", "previous": "1"}
     assert_settled(three)
 
 
 def test_promoting_another_version_leaves_the_challenger(three: Tracking) -> None:
     promote(three, NAME, "3", "ann", WHY)
-    assert three.aliases(NAME) == {"champion": "3", "previous": "1", "challenger": "2"}
+    assert three.models.aliases(NAME) == {"champion": "3", "previous": "1", "challenger": "2"}
 
 
 def test_the_history_tells_who_when_why_and_on_what_evidence(three: Tracking) -> None:
@@ -274,7 +275,7 @@ def test_a_rollback_brings_the_champion_before_back_and_keeps_the_other(three: T
     promote(three, NAME, "2", "ann", WHY)
     done = rollback(three, NAME, "bob", "it is slow")
     assert (done.version, done.replaced, done.already) == ("1", "2", False)
-    assert three.aliases(NAME) == {"champion": "1", "previous": "2"}
+    assert three.models.aliases(NAME) == {"champion": "1", "previous": "2"}
     assert moves(three) == [("promote", "1"), ("promote", "2"), ("rollback", "1")]
 
 
@@ -416,7 +417,7 @@ def test_a_champion_from_before_the_log_is_its_first_entry(tracking: Tracking) -
     add(tracking, NAME, local(described(model(tracking, "w1"), "w1")), "w1", "")
     add(tracking, NAME, local(described(model(tracking, "w2"), "w2")), "w2", "w1")
     tracking.client.set_registered_model_alias(NAME, "champion", "1")
-    assert tracking.champion(NAME).version == "1"
+    assert tracking.models.champion(NAME).version == "1"
     promote(tracking, NAME, "2", "ann", WHY)
     first, second = trail.history(tracking, NAME)
     assert (first.entry.target, first.entry.why) == ("1", "champion before this log began")
@@ -437,12 +438,12 @@ def test_a_deleted_champion_can_be_left_in_both_directions(three: Tracking) -> N
     add(three, NAME, local(described(model(three, "w4"), "w4")), "w4", "w2")
     three.client.delete_model_version(NAME, "2")
     with pytest.raises(Stop, match="Version 2 of medu1 is the champion and is not in the registry"):
-        three.champion(NAME)
-    assert "champion" not in three.aliases(NAME)
+        three.models.champion(NAME)
+    assert "champion" not in three.models.aliases(NAME)
     assert promote(three, NAME, "4", "ann", WHY).version == "4"
     with pytest.raises(Stop, match="Version 2 of medu1, the champion before, is not in the registry"):
         rollback(three, NAME, "ann", WHY)
-    assert three.aliases(NAME)["champion"] == "4"
+    assert three.models.aliases(NAME)["champion"] == "4"
 
 
 def test_a_deleted_entry_is_missed_and_a_new_log_begins_with_the_alias(three: Tracking) -> None:
@@ -455,7 +456,7 @@ def test_a_deleted_entry_is_missed_and_a_new_log_begins_with_the_alias(three: Tr
     assert [told.entry.number for told in trail.history(three, NAME)] == [2]
     three.client.rename_registered_model(log_of(NAME), "kept")
     assert rollback_is_refused(three)
-    assert three.champion(NAME).version == "2"
+    assert three.models.champion(NAME).version == "2"
 
 
 def rollback_is_refused(tracking: Tracking) -> bool:
@@ -469,7 +470,7 @@ def test_a_log_is_no_model(three: Tracking) -> None:
 
 
 def test_a_log_of_more_than_a_page_is_read_whole(three: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medu1.tracking.PAGE", 2)
+    monkeypatch.setattr("medu1.registered_models.PAGE", 2)
     for turn in range(5):
         promote(three, NAME, "2", "ann", WHY) if turn % 2 == 0 else rollback(three, NAME, "ann", f"turn {turn}")
     assert [told.entry.number for told in trail.history(three, NAME)] == [1, 2, 3, 4, 5, 6]
@@ -606,16 +607,16 @@ def assert_a_retry_finishes(tracking: Tracking, name: str, scenario: str) -> Non
     _, log, ends = SCENARIOS[scenario]
     before = moves(tracking, name)
     assert before == log[: len(before)]
-    champion = tracking.champion(name).version
-    assert champion == (fold(tracking.promotions(name)).champion or "1")
-    assert tracking.aliases(name)["champion"] == champion
+    champion = tracking.models.champion(name).version
+    assert champion == (fold(tracking.models.promotions(name)).champion or "1")
+    assert tracking.models.aliases(name)["champion"] == champion
     if before:
         assert_settled(tracking, name)
     SCENARIOS[scenario].act(tracking, name)
     state = assert_settled(tracking, name)
     assert (moves(tracking, name), (state.champion, state.previous)) == (log, ends)
     assert state.void == {}
-    assert len({each.request for each in tracking.promotions(name)}) == len(log)
+    assert len({each.request for each in tracking.models.promotions(name)}) == len(log)
     again = SCENARIOS[scenario].act(tracking, name)
     assert again.already
     assert moves(tracking, name) == log
@@ -955,7 +956,7 @@ def test_processes_that_promote_at_once_end_in_one_champion(
         assert state.champion in ("2", "3")
         valid = [each for each in moves(server, name)[1:] if each[1] == state.champion]
         assert valid
-        assert len(server.promotions(name)) - len(state.void) == 2
+        assert len(server.models.promotions(name)) - len(state.void) == 2
 
 
 @pytest.mark.faults
@@ -966,10 +967,10 @@ def test_behind_a_server_files_are_fetched_and_tampered_ones_refused(
     assert promote(server, "fetched", "2", "ann", WHY).version == "2"
     (weights,) = (a_server.home / "artifacts").rglob(f"{uploaded.run}/artifacts/model/model.safetensors")
     weights.write_text("x", encoding="utf-8")
-    before = (server.aliases("fetched"), server.promotions("fetched"))
+    before = (server.models.aliases("fetched"), server.models.promotions("fetched"))
     with pytest.raises(Stop, match=r"changed: model\.safetensors"):
         rollback(server, "fetched", "ann", WHY)
     shutil.rmtree(weights.parent)
     with pytest.raises(Stop, match="are gone"):
         rollback(server, "fetched", "ann", WHY)
-    assert (server.aliases("fetched"), server.promotions("fetched")) == before
+    assert (server.models.aliases("fetched"), server.models.promotions("fetched")) == before

@@ -79,7 +79,7 @@ def test_the_first_version_is_champion_by_the_promotion_log(registered: Register
     tracking = Tracking(workspace)
     (version,) = versions(tracking)
     assert version.aliases == ("champion",)
-    (entry,) = tracking.promotions("medu1")
+    (entry,) = tracking.models.promotions("medu1")
     assert (entry.target, entry.replaces, entry.evidence) == ("1", "", "e1")
     assert (entry.who, entry.why) == ("medu1 register", "first accepted version")
 
@@ -130,7 +130,7 @@ def test_a_version_whose_answer_is_lost_is_found_and_not_made_twice(
     monkeypatch.setattr(MlflowClient, "create_model_version", lost)
     assert registered() == ("medu1", "1")
     assert [(each.version, each.aliases) for each in versions(Tracking(workspace))] == [("1", ("champion",))]
-    assert len(Tracking(workspace).promotions("medu1")) == 1
+    assert len(Tracking(workspace).models.promotions("medu1")) == 1
 
 
 def test_the_same_weights_judged_against_another_champion_are_another_version(
@@ -146,7 +146,7 @@ def test_the_same_weights_judged_against_another_champion_are_another_version(
 def test_the_files_of_a_version_are_held_to_their_digest(registered: Register, workspace: Workspace) -> None:
     registered()
     tracking = Tracking(workspace)
-    version = tracking.version("medu1", "1")
+    version = tracking.models.version("medu1", "1")
     assert version
     files.check(tracking, version)
     (Path(version.source.removeprefix("file://")) / "file.txt").write_text("w9", encoding="utf-8")
@@ -235,7 +235,7 @@ def test_a_first_champion_is_told_to_the_hook_and_a_hook_that_fails_fails_nothin
     assert "warning: The promotion stands" in journal
     monkeypatch.setenv(hook.HOOK, "true")
     registered()
-    (entry,) = Tracking(workspace).versions("medu1-promotions")
+    (entry,) = Tracking(workspace).models.versions("medu1-promotions")
     assert hook.TOLD in entry.tags
 
 

@@ -10,9 +10,10 @@ from medu1 import journal
 from medu1.errors import Stop
 from medu1.params import Registry
 from medu1.register import trail
+from medu1.registered_models import Champion
 from medu1.run.finalize import finalize
 from medu1.run.preflight import preflight
-from medu1.tracking import LAUNCHER, RUN, Champion, Tracking, launcher
+from medu1.tracking import LAUNCHER, RUN, Tracking, launcher
 from medu1.workspace import Workspace
 
 REGISTRY = Registry(name="medu1").canonical()
@@ -101,7 +102,7 @@ def test_the_champion_is_the_one_of_the_promotion_log_whatever_the_alias_says(be
     if alias:
         tracking.client.set_registered_model_alias("medu1", "champion", alias)
     assert preflight(REGISTRY) == Champion("1", "abc", "")
-    assert tracking.aliases("medu1") == {"champion": "1"}
+    assert tracking.models.aliases("medu1") == {"champion": "1"}
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_promotion_and_rollback_move_the_champion_and_the_log_tells(served: Serv
     words = ("promote", "challenger", "--why", WHY, "--who", "ann")
     done = services.told(home, *words)
     assert (done["version"], done["replaced"], done["already"]) == ("2", "1", False)
-    assert tracking.aliases("medu1") == {"champion": "2", "previous": "1"}
+    assert tracking.models.aliases("medu1") == {"champion": "2", "previous": "1"}
     assert services.told(home, *words)["already"]
     back = services.told(home, "rollback", "--why", "slow", "--who", "bob")
     assert (back["version"], back["replaced"]) == ("1", "2")
@@ -131,7 +131,7 @@ def test_with_a_wrong_password_no_run_is_started(served: Served, tracking: Track
 def test_a_user_who_may_only_read_is_told_which_rights_are_missing(
     served: Served, tracking: Tracking, tmp_path: Path
 ) -> None:
-    before = len(runs(tracking)), tracking.aliases("medu1"), tracking.promotions("medu1")
+    before = len(runs(tracking)), tracking.models.aliases("medu1"), tracking.models.promotions("medu1")
     target = "2" if before[1]["champion"] == "1" else "1"
     listed = served.services.medu1(tmp_path, "versions", account=READER)
     assert listed.returncode == 0
@@ -139,7 +139,7 @@ def test_a_user_who_may_only_read_is_told_which_rights_are_missing(
         told = refusal(served.services.medu1(tmp_path, *words, account=READER))
         assert "does not let the user reader do this" in told
         assert "EDIT" in told
-    assert (len(runs(tracking)), tracking.aliases("medu1"), tracking.promotions("medu1")) == before
+    assert (len(runs(tracking)), tracking.models.aliases("medu1"), tracking.models.promotions("medu1")) == before
 
 
 def test_a_server_that_is_away_is_one_paragraph(services: Services, tmp_path: Path) -> None:
@@ -214,10 +214,10 @@ def copied(tracking: Tracking, name: str) -> None:
     """A registered model whose version 1 is champion, 2 and 3 judged against it, all with real files."""
     trail.ensure(tracking, name, "")
     for number in ("1", "2", "2"):
-        found = tracking.version("medu1", number)
+        found = tracking.models.version("medu1", number)
         assert found
         tracking.client.create_model_version(name, found.source, found.run_id, tags=dict(found.tags))
-    first = tracking.version(name, "1")
+    first = tracking.models.version(name, "1")
     assert first
     trail.enter(tracking, name, trail.FIRST, "1", first.tags, replaces="")
 
@@ -238,10 +238,10 @@ def test_of_two_promotions_at_once_one_wins_and_the_log_has_both_or_the_loser_wa
         racer.join(120)
     assert sorted(racer.exitcode for racer in racers) == [PROMOTED, REFUSED]
     winner = "2" if racers[0].exitcode == PROMOTED else "3"
-    entries = tracking.promotions(name)
+    entries = tracking.models.promotions(name)
     state = fold(entries)
     assert (state.champion, state.previous) == (winner, "1")
-    assert tracking.aliases(name) == {"champion": winner, "previous": "1"}
+    assert tracking.models.aliases(name) == {"champion": winner, "previous": "1"}
     assert [each.number for each in entries] == list(range(1, len(entries) + 1))
     assert [each.target for each in entries if each.number not in state.void] == ["1", winner]
     assert all("was the champion by then" in why for why in state.void.values())

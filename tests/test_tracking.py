@@ -10,7 +10,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from medu1.errors import Stop
-from medu1.tracking import Tracking, once
+from medu1.registered_models import once
+from medu1.tracking import Tracking
 from medu1.workspace import Workspace
 
 

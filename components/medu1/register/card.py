@@ -14,8 +14,8 @@ from medu1.drawing.markdown import shortened, table, text
 from medu1.drawing.percent import percent
 from medu1.record import StepRecord
 from medu1.register.lineage import LONGEST_TAG, REGISTER_RUN, Evidence
+from medu1.registered_models import KEY, WEIGHTS
 from medu1.report import Comparison, Decision, Incumbent, Probes, Report, Row, SetName, Slice
-from medu1.tracking import KEY, WEIGHTS
 
 NAME: Final = "model_card.md"
 LONGEST_DESCRIPTION: Final = LONGEST_TAG  # characters: the column's width

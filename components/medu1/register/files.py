@@ -18,8 +18,9 @@ from medu1 import record
 from medu1.bucket import Absent, Bucket
 from medu1.errors import Stop
 from medu1.record import FileEntry, StepRecord
+from medu1.registered_models import KEY
 from medu1.storage import ObjectStore, scratch
-from medu1.tracking import KEY, Tracking
+from medu1.tracking import Tracking
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

@@ -71,8 +71,8 @@ def deliver(tracking: Tracking, name: str) -> None:
 
 def _untold(tracking: Tracking, name: str) -> Iterator[Entry]:
     """The entries that moved the champion, are due and were not told, in the log's order."""
-    tags = {int(version.version): version.tags for version in tracking.versions(log_of(name))}
-    entries = tracking.promotions(name)
+    tags = {int(version.version): version.tags for version in tracking.models.versions(log_of(name))}
+    entries = tracking.models.promotions(name)
     void = fold(entries).void
     for entry in entries:
         held = tags.get(entry.number, {})

@@ -26,9 +26,10 @@ from medu1.register import files
 from medu1.register.files import FILES
 from medu1.register.promotion import CHAMPION
 from medu1.register.trail import EVALUATION
+from medu1.registered_models import KEY, WEIGHTS
 from medu1.report import Decision
 from medu1.stage import Output
-from medu1.tracking import KEY, STEP, WEIGHTS, Tracking
+from medu1.tracking import STEP, Tracking
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -119,8 +120,8 @@ def parent(tracking: Tracking, name: str, weights: str) -> str:
     """The version that was champion with these weights: the present one, else the newest; "" where there is none."""
     if not weights:
         return ""
-    champion = tracking.settle(name).champion
-    held = [str(each.version) for each in tracking.versions(name) if each.tags.get(WEIGHTS) == weights]
+    champion = tracking.models.settle(name).champion
+    held = [str(each.version) for each in tracking.models.versions(name) if each.tags.get(WEIGHTS) == weights]
     return champion if champion in held else (held[-1] if held else "")
 
 

@@ -14,7 +14,8 @@ from medu1.promotions import State
 from medu1.question import Frozen
 from medu1.register import files, hook, trail
 from medu1.register.trail import EVALUATION, LOG_OF, Request
-from medu1.tracking import WEIGHTS, Tracking
+from medu1.registered_models import WEIGHTS
+from medu1.tracking import Tracking
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -61,7 +62,7 @@ def rollback(tracking: Tracking, name: str, who: str, why: str) -> Promoted:
 
 
 def _promoted(tracking: Tracking, name: str, wanted: Request) -> Promoted:
-    state = tracking.settle(name)
+    state = tracking.models.settle(name)
     version = _find(tracking, name, wanted, state)
     if version is None or str(version.version) == state.champion:
         return _standing(name, state)
@@ -71,7 +72,7 @@ def _promoted(tracking: Tracking, name: str, wanted: Request) -> Promoted:
 
 
 def _rolled_back(tracking: Tracking, name: str, wanted: Request) -> Promoted:
-    state = tracking.settle(name)
+    state = tracking.models.settle(name)
     if wanted.is_of(state.last):
         return _standing(name, state)
     version = _previous(tracking, name, state)
@@ -125,7 +126,7 @@ def _weights(tracking: Tracking, name: str, state: State) -> str:
     """Of the champion; the log knows them where its version is deleted."""
     if state.last:
         return state.last.weights
-    found = tracking.version(name, state.champion) if state.champion else None
+    found = tracking.models.version(name, state.champion) if state.champion else None
     return found.tags.get(WEIGHTS, "") if found else ""
 
 
@@ -137,7 +138,7 @@ def _previous(tracking: Tracking, name: str, state: State) -> "ModelVersion":
             f"Version {state.champion} is the first champion of {name}: there is none to roll back to.",
             next_step="Promote another version instead.",
         )
-    found = tracking.version(name, state.previous)
+    found = tracking.models.version(name, state.previous)
     if found is None:
         raise Stop(
             f"Version {state.previous} of {name}, the champion before, is not in the registry.",
@@ -149,7 +150,7 @@ def _previous(tracking: Tracking, name: str, state: State) -> "ModelVersion":
 
 def _find(tracking: Tracking, name: str, wanted: Request, state: State) -> "ModelVersion | None":
     """The version that is asked for; None where it is the champion by now, and the alias it was asked by is gone."""
-    versions, aliases = tracking.versions(name), tracking.aliases(name)
+    versions, aliases = tracking.models.versions(name), tracking.models.aliases(name)
     found = {str(version.version): version for version in versions}
     number = aliases.get(wanted.asked, wanted.asked)
     if number in found:

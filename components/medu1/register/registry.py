@@ -21,8 +21,9 @@ from medu1.register import card, hook, lineage, trail
 from medu1.register.lineage import Evidence
 from medu1.register.promotion import CHAMPION
 from medu1.register.trail import EVALUATION
+from medu1.registered_models import WEIGHTS, once
 from medu1.stage import Output, Stage
-from medu1.tracking import WEIGHTS, Tracking, once
+from medu1.tracking import Tracking
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -118,7 +119,7 @@ def _source(running: Stage, trained: Output) -> str:
 
 def _challenge(tracking: Tracking, name: str, made: "ModelVersion") -> None:
     """The newest accepted version challenges; the first one has nobody to challenge, and is champion."""
-    state, version, tags = tracking.settle(name), str(made.version), made.tags
+    state, version, tags = tracking.models.settle(name), str(made.version), made.tags
     if not state.champion:
         state = trail.enter(tracking, name, trail.FIRST, version, tags, replaces="")
     if state.champion != version:

@@ -14,7 +14,8 @@ from medu1.errors import Stop
 from medu1.promotions import Asked, Entry, Kind, State, fold, log_of
 from medu1.question import Frozen
 from medu1.register import hook
-from medu1.tracking import WEIGHTS, Tracking, once, refused
+from medu1.registered_models import WEIGHTS, once
+from medu1.tracking import Tracking, refused
 
 EVALUATION = "medu1.evaluation"  # tag of a version: digest of the evaluation it was accepted on
 LOG_OF = "medu1.log_of"  # tag of a registered model that is a log: whose
@@ -61,7 +62,7 @@ FOUND = Request("promote", "", "medu1", "champion before this log began")
 def history(tracking: Tracking, name: str) -> list[Told]:
     """The log, oldest first. Raises Stop where the registry fails."""
     with telling(f"the history of {name} was read"):
-        entries = tracking.promotions(name)
+        entries = tracking.models.promotions(name)
     void = fold(entries).void
     return [Told(entry=entry, void=void.get(entry.number)) for entry in entries]
 
@@ -74,17 +75,17 @@ def enter(tracking: Tracking, name: str, wanted: Request, target: str, tags: Map
     began = _begun(tracking, name)
     asked = _asked(wanted, target, tags, replaces, began.last.number if began.last else 0)
     _append(tracking, name, asked, hook.due())
-    return tracking.settle(name)
+    return tracking.models.settle(name)
 
 
 def _begun(tracking: Tracking, name: str) -> State:
     """The state of a log that says who is champion; one without entries begins with the champion there is."""
-    state = tracking.settle(name)
+    state = tracking.models.settle(name)
     if state.last or not state.champion:
         return state
-    found = tracking.version(name, state.champion)
+    found = tracking.models.version(name, state.champion)
     _append(tracking, name, _asked(FOUND, state.champion, found.tags if found else {}, "", 0), {})
-    return tracking.settle(name)
+    return tracking.models.settle(name)
 
 
 def _asked(wanted: Request, target: str, tags: Mapping[str, str], replaces: str, since: int) -> Asked:
@@ -117,7 +118,7 @@ def _append(tracking: Tracking, name: str, asked: Asked, further: Mapping[str, s
                 log_of(name), f"models:/{name}/{asked.target}", tags=tags, description=told, await_creation_for=0
             )
     except MlflowException:
-        if asked.request not in {entry.request for entry in tracking.promotions(name)}:
+        if asked.request not in {entry.request for entry in tracking.models.promotions(name)}:
             raise
 
 

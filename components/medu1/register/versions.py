@@ -33,9 +33,9 @@ def _names(tracking: Tracking) -> list[str]:
 
 
 def _versions(tracking: Tracking, name: str) -> list[RegisteredModel]:
-    tracking.settle(name)
+    tracking.models.settle(name)
     aliases: dict[str, list[str]] = {}
-    for alias, number in sorted(tracking.aliases(name).items()):
+    for alias, number in sorted(tracking.models.aliases(name).items()):
         aliases.setdefault(number, []).append(alias)
     return [
         RegisteredModel(
@@ -45,5 +45,5 @@ def _versions(tracking: Tracking, name: str) -> list[RegisteredModel]:
             lineage=dict(version.tags),
             source=version.source or "",
         )
-        for version in tracking.versions(name)
+        for version in tracking.models.versions(name)
     ]

@@ -1,8 +1,8 @@
 """What must hold before anything is spent: the tracking server answers, and the champion is named once for the run."""
 
 from medu1.params import Registry
+from medu1.registered_models import Champion
 from medu1.stage import Stage, tracked
-from medu1.tracking import Champion
 
 
 def preflight(registry: str) -> Champion:
@@ -10,7 +10,7 @@ def preflight(registry: str) -> Champion:
     section = Registry.parse(registry)
     with tracked("preflight", section.model_dump(mode="json")) as stage:
         swept = _sweep(stage)
-        champion = stage.tracking.champion(section.name)
+        champion = stage.tracking.models.champion(section.name)
         holder = f"version {champion.version}" if champion.version else "none yet"
         stage.note(f"champion of {section.name}: {holder}" + (f"; closed {swept} abandoned runs" if swept else ""))
     return champion
