@@ -40,7 +40,8 @@ from medu1.evaluate.statistics import (
     wilson,
 )
 from medu1.evaluate.tabulation import comparison
-from medu1.params import Decide, Params, Spending
+from medu1.judging import Decide, Spending
+from medu1.params import Params
 from medu1.report import Comparison, Conduct, Decision, Judged, Protocol, Report, Role, Row, Slice
 
 QUESTIONS, DECISIONS, LEVEL = 600, 2000, 0.95

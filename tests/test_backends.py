@@ -14,7 +14,7 @@ from medu1.generation.backend import Conversation, Decoding, Message, Reply
 from medu1.generation.backends import opened
 from medu1.generation.local import LocalModel
 from medu1.generation.seeds import seeds
-from medu1.params import Evaluate
+from medu1.judging import Evaluate
 from medu1.suite import Reasoning
 from models import write_tiny
 from training import TINY

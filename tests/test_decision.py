@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from medu1.evaluate import decision as gate
 from medu1.evaluate.statistics import fall, limits, paired_test, spent, wilson
 from medu1.evaluate.tabulation import comparison
+from medu1.judging import Decide
 from medu1.manifest import DatasetManifest
-from medu1.params import Decide
 from medu1.report import Comparison, Condition, Conduct, Decision, Incumbent, Judged, Protocol, Report, Role, Row, Slice
 
 PARAMS = Decide(

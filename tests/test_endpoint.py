@@ -17,7 +17,7 @@ from medu1.generation import endpoint, local
 from medu1.generation.backend import Conversation, Decoding, Reply
 from medu1.generation.endpoint import KEY, NO_KEY, RETRIES, Server, connected
 from medu1.generation.local import LocalModel
-from medu1.params import Endpoint
+from medu1.judging import Endpoint
 from medu1.prompt import messages
 from models import write_tiny
 from training import CHOICES, SUM, TINY

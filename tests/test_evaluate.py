@@ -19,8 +19,8 @@ from medu1.evaluate.component import decide, evaluate
 from medu1.frozen import FrozenSets
 from medu1.generation import backends
 from medu1.generation.backend import Backend, Conversation, Decoding, Progress, Reply, silent
+from medu1.judging import Decide, Evaluate
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
-from medu1.params import Decide, Evaluate
 from medu1.prompt import user_text
 from medu1.question import Choice, FreeText, Integer, Question
 from medu1.report import Report

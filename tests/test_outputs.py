@@ -19,8 +19,8 @@ from medu1 import record, result
 from medu1.drawing import markdown as document
 from medu1.evaluate import component, logged, markdown, outputs, step
 from medu1.evaluate.confusion import Confusion, confusion
+from medu1.judging import Decide
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
-from medu1.params import Decide
 from medu1.report import NAME, Decision, Probes, Report
 from medu1.stage import Stage, produce
 from medu1.tracking import Tracking

@@ -11,8 +11,9 @@ from mlflow.exceptions import MlflowException
 
 from medu1 import record, result, stage
 from medu1.errors import Stop
+from medu1.judging import Decide
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
-from medu1.params import Decide, Registry
+from medu1.params import Registry
 from medu1.register import card, files, hook, lineage, registry
 from medu1.register.registry import register
 from medu1.register.versions import versions

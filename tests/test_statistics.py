@@ -26,7 +26,7 @@ from medu1.evaluate.statistics import (
     student,
     wilson,
 )
-from medu1.params import Spending
+from medu1.judging import Spending
 
 GROUPED = st.lists(st.tuples(st.sampled_from((-1, 0, 1)), st.sampled_from("abcdefg")), min_size=1, max_size=40)
 

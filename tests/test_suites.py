@@ -21,7 +21,7 @@ from medu1.evaluate.suites import asked, sheets
 from medu1.evaluate.verdicts import JudgedAnswer
 from medu1.generation import backends
 from medu1.generation.backend import Conversation, Decoding, Progress, Reply, silent
-from medu1.params import Evaluate
+from medu1.judging import Evaluate
 from medu1.prompt import user_text
 from medu1.question import Choice, FreeText, Question
 from medu1.scoring.grading import DEFAULT_SCORING

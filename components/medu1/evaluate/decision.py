@@ -30,8 +30,8 @@ from medu1.evaluate.statistics import (
     limits,
     spent,
 )
+from medu1.judging import Decide
 from medu1.manifest import DatasetManifest
-from medu1.params import Decide
 from medu1.report import Comparison, Condition, Decision, Incumbent, Report, Role
 
 MET, NOT_MET = "Met:", "Not met:"

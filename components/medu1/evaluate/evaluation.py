@@ -23,7 +23,8 @@ from medu1.evaluate.strategies.conduct import Attempt
 from medu1.evaluate.verdicts import Identity, JudgedAnswer
 from medu1.generation import backends
 from medu1.generation.backend import Backend, Decoding, Progress
-from medu1.params import Evaluate, Scoring
+from medu1.judging import Evaluate
+from medu1.params import Scoring
 from medu1.question import Frozen, Question
 from medu1.report import Role
 from medu1.scoring.score import score

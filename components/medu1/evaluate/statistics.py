@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medu1.params import Spending
+from medu1.judging import Spending
 
 RESAMPLES = 10_000
 SEED = 0

@@ -27,8 +27,9 @@ from medu1.evaluate.strategies.conduct import needs_cases
 from medu1.evaluate.suites import Sheets
 from medu1.evaluate.tabulation import Verdicts
 from medu1.evaluate.verdicts import JudgedAnswer
+from medu1.judging import Decide, Evaluate
 from medu1.manifest import DatasetManifest, EvaluationManifest, ModelManifest
-from medu1.params import Decide, Evaluate, Scoring
+from medu1.params import Scoring
 from medu1.question import Question
 from medu1.report import NAME, Decision, Judged, Probes, Protocol, Report, Role, SetName
 from medu1.result import RunResult

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medu1.generation.backend import Backend
-from medu1.params import Evaluate
+from medu1.judging import Evaluate
 
 
 def opened(params: Evaluate, role: str, weights: str, folder: Callable[[], Path]) -> Backend:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from medu1.errors import Stop
 from medu1.generation.backend import Conversation, Decoding, Progress, Reply, silent
 from medu1.generation.seeds import seeds
-from medu1.params import Endpoint
+from medu1.judging import Endpoint
 
 KEY = "MEDU1_ENDPOINT_KEY"
 NO_KEY = "none"  # what servers that ask for no key are sent: the client insists on one
