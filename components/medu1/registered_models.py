@@ -5,7 +5,7 @@ entries of the log are made in the room register.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from threading import Lock
@@ -98,9 +98,12 @@ class RegisteredModels:
         """Make the aliases say what the log says, and give that. Without a log the alias `champion` stands.
 
         Whoever moves an alias reads the log once more afterwards, so that of several at once the last to write has
-        seen every entry; one killed in between leaves an alias that the next one sets right. Raises Stop where entries
-        are gone.
+        seen every entry; one killed in between leaves an alias that the next one sets right. Two that set an alias for
+        the first time at once may have the database refuse one of them; it looks again, since the other's stands. Raises
+        Stop where entries are gone.
         """
+        from mlflow.exceptions import MlflowException
+
         for _ in range(PASSES):
             entries = self.promotions(name)
             if not entries:
@@ -110,16 +113,24 @@ class RegisteredModels:
             moves = self._moves(name, state)
             if not moves:
                 return state
-            for alias, version in moves.items():
-                if version:
-                    self.client.set_registered_model_alias(name, alias, version)
-                else:
-                    self.client.delete_registered_model_alias(name, alias)
+            held = self.aliases(name)
+            try:
+                self._move(name, moves)
+            except MlflowException:
+                if self.aliases(name) == held:
+                    raise
         raise Stop(
             f"The aliases of {name} do not keep what they are set to.",
             f"The log {log_of(name)} and the aliases still differ after {PASSES} attempts.",
             "End whatever else moves them, and run again.",
         )
+
+    def _move(self, name: str, moves: Mapping[str, str]) -> None:
+        for alias, version in moves.items():
+            if version:
+                self.client.set_registered_model_alias(name, alias, version)
+            else:
+                self.client.delete_registered_model_alias(name, alias)
 
     def _moves(self, name: str, state: State) -> dict[str, str]:
         """What is to be set, by alias; "" is to be deleted. A version that is gone has none."""
