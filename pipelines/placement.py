@@ -7,9 +7,10 @@ command line sets the same variables and nothing is placed.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from medu1.errors import Stop
+from medu1.placements import Placed
 
 CONFIG = "medu1"  # config map: where things are
 SECRET = "medu1"  # secret: who may use them; each key is optional
@@ -33,7 +34,16 @@ STEP_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 ACCELERATED = frozenset({"base", "train", "evaluate"})  # they load weights
 RETRIES = 2  # a lost node, an evicted pod: complete outputs are found again, training resumes
 
-Place = Callable[[Any, str], None]
+
+class Place(NamedTuple):
+    """A placement as the graph takes it."""
+
+    placed: Placed
+    put: Callable[[Any, str], None]
+
+    def __call__(self, task: Any, step: str) -> None:
+        """Place a kfp PipelineTask by the name of its step."""
+        self.put(task, step)
 
 
 def placement(name: str) -> Place:
@@ -71,4 +81,6 @@ def _gpu(task: Any, step: str) -> None:
         kubernetes.add_toleration(task, key="nvidia.com/gpu", operator="Exists", effect="NoSchedule")
 
 
-PLACEMENTS: Mapping[str, Place] = MappingProxyType({"none": _none, "cpu": _cpu, "gpu": _gpu})
+PLACEMENTS: Mapping[str, Place] = MappingProxyType(
+    {name: Place(Placed(name=name), put) for name, put in (("none", _none), ("cpu", _cpu), ("gpu", _gpu))}
+)

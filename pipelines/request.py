@@ -50,7 +50,7 @@ def arguments(params: Params, home: Path) -> dict[str, str]:
     """The pipeline's parameters by name. Raises Stop where a file or a model that they name is not there."""
     data = raw_data(params.prepare, home)
     params = _fixed(params, data.params)
-    sections = {name: getattr(params, name).canonical() for name in type(params).model_fields}
+    sections = {name: section.canonical() for name, section in params}
     return {
         **sections,
         "base_model": params.train.base_model,

@@ -9,12 +9,13 @@ nothing would ever be reused. What must look at the world each time is never cac
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, Protocol, get_origin
 
 from kfp import dsl
 
 from medu1.base import component as base_room
 from medu1.evaluate import component as evaluate_room
+from medu1.placements import Placed
 from medu1.prepare import component as prepare_room
 from medu1.register import component as register_room
 from medu1.run import component as run_room
@@ -24,7 +25,15 @@ from pipelines.images import Images
 NAME = "medu1-retraining"
 RETURNED = "Output"  # kfp's name for what a function returns, needed where its task makes a page as well
 
-Place = Callable[[Any, str], object]  # a kfp PipelineTask, untyped upstream, and the name of its step
+
+class Place(Protocol):
+    """Where tasks run: called once on each task, and told to preflight."""
+
+    @property
+    def placed(self) -> Placed: ...
+
+    def __call__(self, task: Any, step: str) -> object:
+        """Place a kfp PipelineTask, untyped upstream, by the name of its step."""
 
 
 def chain(images: Images, place: Place) -> Any:
@@ -59,6 +68,7 @@ def chain(images: Images, place: Place) -> Any:
         evaluate: str,
         decide: str,
         registry: str,
+        notify: str,
         base_model: str,
         revision: str,
         data: str,
@@ -68,8 +78,17 @@ def chain(images: Images, place: Place) -> Any:
         code_train: str = "",
         code_evaluate: str = "",
     ) -> None:
-        with dsl.ExitHandler(always(run_room.finalize)()):
-            champion = always(run_room.preflight)(registry=registry)
+        with dsl.ExitHandler(always(run_room.finalize)(notify=notify)):
+            champion = always(run_room.preflight)(
+                registry=registry,
+                prepare=prepare,
+                train=train,
+                evaluate=evaluate,
+                base_model=base_model,
+                revision=revision,
+                data=data,
+                placed=place.placed.canonical(),
+            )
 
             tokenizer = cpu(base_room.tokenizer)(
                 base_model=base_model, revision=revision, base=base, code=code_base

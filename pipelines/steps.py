@@ -15,6 +15,7 @@ from medu1.base import component as base_room
 from medu1.errors import Stop
 from medu1.evaluate import component as evaluate_room
 from medu1.journal import Event
+from medu1.placements import Placed
 from medu1.prepare import component as prepare_room
 from medu1.register import component as register_room
 from medu1.run import component as run_room
@@ -34,7 +35,8 @@ class Steps:
     @cached_property
     def champion(self) -> Any:
         """The registered version to beat."""
-        return run_room.preflight(self.given["registry"])
+        needs = self._given("registry", "prepare", "train", "evaluate", "base_model", "revision", "data")
+        return run_room.preflight(*needs, Placed().canonical())
 
     @cached_property
     def tokenizer(self) -> str:
@@ -116,4 +118,4 @@ def ran(step: Step, arguments: Mapping[str, str], pages: Path) -> str:
         state = "SUCCEEDED"
         return output
     finally:
-        run_room.finalize(SimpleNamespace(state=state, error_message=None))
+        run_room.finalize(arguments["notify"], SimpleNamespace(state=state, error_message=None))

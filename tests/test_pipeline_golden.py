@@ -78,7 +78,7 @@ def test_what_a_task_shows_is_an_artifact_that_kfp_can_show(compiled: str) -> No
 def test_no_value_of_a_single_run_is_an_input(compiled: str) -> None:
     pipeline = next(yaml.safe_load_all(compiled))
     inputs = set(pipeline["root"]["inputDefinitions"]["parameters"])
-    sections = {"base", "prepare", "scoring", "audit", "train", "evaluate", "decide", "registry"}
+    sections = {"base", "prepare", "scoring", "audit", "train", "evaluate", "decide", "registry", "notify"}
     code = {f"code_{step}" for step in ("base", "prepare", "audit", "train", "evaluate")}
     assert inputs == sections | code | {"base_model", "revision", "data"}
 

@@ -14,6 +14,8 @@ from pydantic import Field, ValidationError, model_validator
 from medu1.columns import Columns
 from medu1.errors import Stop
 from medu1.judging import Decide, Evaluate
+from medu1.notification import Notify
+from medu1.placements import PLACEMENTS
 from medu1.question import Family, Frozen
 from medu1.section import Fraction, Positive, Rate, Section, Weight, Whole, explained
 
@@ -320,7 +322,7 @@ class Registry(Section):
 
 
 class Params(Frozen):
-    """All sections, as `params.yaml` writes them."""
+    """The sections that travel to the steps, as `params.yaml` writes them; its placements stay with whoever compiles."""
 
     base: Base
     prepare: Prepare
@@ -330,6 +332,7 @@ class Params(Frozen):
     evaluate: Evaluate
     decide: Decide
     registry: Registry
+    notify: Notify
 
     @classmethod
     def read(cls, data: object, where: str = "params.yaml") -> "Params":
@@ -337,7 +340,7 @@ class Params(Frozen):
         if not isinstance(data, Mapping):
             raise Stop(f"{where} is not a mapping of sections.", next_step="Start from the file in the repository.")
         try:
-            return cls.model_validate(data)
+            return cls.model_validate({name: section for name, section in data.items() if name != PLACEMENTS})
         except ValidationError as error:
             raise explained(error, cls, where) from None
 

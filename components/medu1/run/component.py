@@ -14,16 +14,16 @@ class PipelineTaskFinalStatus(Protocol):
 
 
 def preflight(
-    registry: str,
+    registry: str, prepare: str, train: str, evaluate: str, base_model: str, revision: str, data: str, placed: str
 ) -> NamedTuple("Champion", [("version", str), ("weights", str), ("key", str)]):  # type: ignore[valid-type]
-    """Check that the run can be tracked, close runs whose process is gone, and name the champion ("" if none)."""
+    """Check what the run will need, close runs whose process is gone, and name the champion ("" if none)."""
     from medu1.run.preflight import preflight
 
-    return preflight(registry)
+    return preflight(registry, prepare, train, evaluate, base_model, revision, data, placed)
 
 
-def finalize(status: PipelineTaskFinalStatus) -> None:
-    """Close the run's MLflow tree by how the chain ended."""
+def finalize(notify: str, status: PipelineTaskFinalStatus) -> None:
+    """Close the run's MLflow tree by how the chain ended, and tell who is to know."""
     from medu1.run.finalize import finalize
 
-    finalize(status.state)
+    finalize(notify, status.state, status.error_message or "")

@@ -8,7 +8,7 @@ from medu1.workspace import Workspace
 ENDED: Mapping[str, Status] = {"SUCCEEDED": "FINISHED", "CANCELLED": "KILLED"}
 
 
-def finalize(state: str) -> None:
+def finalize(notify: str, state: str, error: str) -> None:
     """Close what is open in this run's tree, children first, by kfp's final state of the chain."""
     tracking = Tracking(Workspace.from_environment())
     status = ENDED.get(state, "FAILED")

@@ -5,7 +5,9 @@ from medu1.registered_models import Champion
 from medu1.stage import Stage, tracked
 
 
-def preflight(registry: str) -> Champion:
+def preflight(
+    registry: str, prepare: str, train: str, evaluate: str, base_model: str, revision: str, data: str, placed: str
+) -> Champion:
     """The champion at this moment, by the promotion log; the runs of dead processes are closed on the way."""
     section = Registry.parse(registry)
     with tracked("preflight", section.model_dump(mode="json")) as stage:
