@@ -35,8 +35,10 @@ class Steps:
     @cached_property
     def champion(self) -> Any:
         """The registered version to beat."""
-        needs = self._given("registry", "prepare", "train", "evaluate", "base_model", "revision", "data")
-        return run_room.preflight(*needs, Placed().canonical())
+        registry, prepare, train, evaluate = self._given("registry", "prepare", "train", "evaluate")
+        base_model, revision, data = self._given("base_model", "revision", "data")
+        placed = Placed().canonical()
+        return run_room.preflight(registry, prepare, train, evaluate, base_model, revision, data, placed)
 
     @cached_property
     def tokenizer(self) -> str:
@@ -117,5 +119,8 @@ def ran(step: Step, arguments: Mapping[str, str], pages: Path) -> str:
         output = OUTPUTS[step](steps)
         state = "SUCCEEDED"
         return output
+    except (SystemExit, KeyboardInterrupt):
+        state = "CANCELLED"
+        raise
     finally:
         run_room.finalize(arguments["notify"], SimpleNamespace(state=state, error_message=None))

@@ -32,7 +32,7 @@ def shown(step: str, *paths: str) -> None:
 
 
 def preflight(
-    registry: str,
+    registry: str, prepare: str, train: str, evaluate: str, base_model: str, revision: str, data: str, placed: str
 ) -> NamedTuple("Champion", [("version", str), ("weights", str), ("key", str)]):  # type: ignore[valid-type]
     """No champion yet."""
     from standin import ran
@@ -128,7 +128,7 @@ def decide(
     return decide == "yes"
 
 
-def finalize(status: PipelineTaskFinalStatus) -> None:
+def finalize(notify: str, status: PipelineTaskFinalStatus) -> None:
     """Tell how the chain ended."""
     from standin import ran
 

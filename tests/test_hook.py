@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from medu1 import webhook
 from medu1.errors import Stop
 from medu1.promotions import fold
 from medu1.register import hook, trail
@@ -82,7 +83,7 @@ def tracking(tracked_home: Path, monkeypatch: pytest.MonkeyPatch) -> Tracking:
     for variable in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MEDU1_STORE", hook.HOOK):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(hook, "PAUSE", 0.0)
+    monkeypatch.setattr(webhook, "PAUSE", 0.0)
     made = Tracking(Workspace(home=tracked_home, run="one", tracking_uri=f"sqlite:///{tracked_home / 'mlflow.db'}"))
     for weights, champion in (("w1", ""), ("w2", "w1"), ("w3", "w1")):
         add(made, NAME, local(described(tracked_home / "models" / weights, weights)), weights, champion)
@@ -149,7 +150,7 @@ def test_a_failing_hook_leaves_the_promotion_and_is_told_again_by_the_same_comma
     assert SECRET not in str(failed.value)
     assert failed.value.__cause__ is None
     assert tracking.models.aliases(NAME)["champion"] == "2"
-    assert len(receiver.told) == 1 + hook.RETRIES
+    assert len(receiver.told) == 1 + webhook.RETRIES
     receiver.answers = lambda number: 200
     assert promote(tracking, NAME, "2", "ann", WHY).already
     assert {told.key for told in receiver.told} == {tracking.models.promotions(NAME)[-1].request}

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from asked import PARAMS, arguments
 from medu1 import journal
 from medu1.errors import Stop
-from medu1.params import Registry
 from medu1.register import trail
 from medu1.registered_models import Champion
 from medu1.run.finalize import finalize
 from medu1.run.preflight import preflight
 from medu1.tracking import LAUNCHER, RUN, Tracking, launcher
 from medu1.workspace import Workspace
+from pipelines.request import read_params
 
-REGISTRY = Registry(name="medu1").canonical()
+QUIET = read_params(PARAMS, []).notify.canonical()
 DEAD = f"{socket.gethostname()} 1 0"  # process 1 did not start at boot's first tick
 
 Begin = Callable[..., Tracking]
@@ -50,7 +51,7 @@ def test_runs_of_a_dead_process_are_swept_and_say_why(begin: Begin) -> None:
     killed = begin("killed", DEAD)
     killed.child("train")
     begin("next")
-    preflight(REGISTRY)
+    preflight(*arguments())
     assert set(statuses(killed).values()) == {"KILLED"}
     assert "run next" in killed.tree()[0].data.tags["medu1.swept"]
 
@@ -59,13 +60,13 @@ def test_runs_of_a_living_process_are_left_open(begin: Begin) -> None:
     other = begin("other")
     other.child("train")
     begin("next")
-    preflight(REGISTRY)
+    preflight(*arguments())
     assert statuses(other)["train"] == "RUNNING"
 
 
 def test_there_is_no_champion_in_an_empty_registry(begin: Begin) -> None:
     begin("first")
-    assert preflight(REGISTRY) == Champion("", "", "")
+    assert preflight(*arguments()) == Champion("", "", "")
 
 
 def test_the_champion_is_named_with_its_weights_and_its_place(begin: Begin) -> None:
@@ -73,12 +74,12 @@ def test_the_champion_is_named_with_its_weights_and_its_place(begin: Begin) -> N
     client.create_registered_model("medu1")
     client.create_model_version("medu1", "file:///x", tags={"medu1.weights": "abc", "medu1.key": "train/1"})
     client.set_registered_model_alias("medu1", "champion", "1")
-    assert preflight(REGISTRY) == Champion("1", "abc", "train/1")
+    assert preflight(*arguments()) == Champion("1", "abc", "train/1")
 
 
 def test_a_registry_without_the_alias_has_no_champion(begin: Begin) -> None:
     begin("first").client.create_registered_model("medu1")
-    assert preflight(REGISTRY) == Champion("", "", "")
+    assert preflight(*arguments()) == Champion("", "", "")
 
 
 def test_a_champion_that_was_deleted_stops_the_run_before_anything_is_spent(begin: Begin) -> None:
@@ -88,7 +89,7 @@ def test_a_champion_that_was_deleted_stops_the_run_before_anything_is_spent(begi
     trail.enter(tracking, "medu1", trail.FIRST, "1", version.tags, replaces="")
     tracking.client.delete_model_version("medu1", "1")
     with pytest.raises(Stop, match="Version 1 of medu1 is the champion and is not in the registry"):
-        preflight(REGISTRY)
+        preflight(*arguments())
 
 
 @pytest.mark.parametrize("alias", [None, "2"])
@@ -101,7 +102,7 @@ def test_the_champion_is_the_one_of_the_promotion_log_whatever_the_alias_says(be
     tracking.client.delete_registered_model_alias("medu1", "champion")
     if alias:
         tracking.client.set_registered_model_alias("medu1", "champion", alias)
-    assert preflight(REGISTRY) == Champion("1", "abc", "")
+    assert preflight(*arguments()) == Champion("1", "abc", "")
     assert tracking.models.aliases("medu1") == {"champion": "1"}
 
 
@@ -111,7 +112,7 @@ def test_the_champion_is_the_one_of_the_promotion_log_whatever_the_alias_says(be
 def test_the_tree_ends_as_the_chain_did(begin: Begin, state: str, status: str) -> None:
     tracking = begin("one")
     tracking.child("train")
-    finalize(state)
+    finalize(QUIET, state, "")
     assert set(statuses(tracking).values()) == {status}
 
 
@@ -119,7 +120,7 @@ def test_a_closed_child_keeps_its_status(begin: Begin) -> None:
     tracking = begin("one")
     tracking.close(tracking.child("train"), "FAILED")
     tracking.close(tracking.child("prepare"), "FINISHED")
-    finalize("FAILED")
+    finalize(QUIET, "FAILED", "")
     assert statuses(tracking) == {"run one": "FAILED", "train": "FAILED", "prepare": "FINISHED"}
 
 
@@ -128,7 +129,7 @@ def test_only_runs_of_this_tree_are_closed(begin: Begin) -> None:
     other.child("train")
     foreign = mine.client.create_run(mine.experiment_id)
     mine.child("train")
-    finalize("SUCCEEDED")
+    finalize(QUIET, "SUCCEEDED", "")
     assert set(statuses(other).values()) == {"RUNNING"}
     assert mine.client.get_run(foreign.info.run_id).info.status == "RUNNING"
     assert RUN not in foreign.data.tags
@@ -139,7 +140,7 @@ def test_an_unreachable_server_stops_preflight_with_a_paragraph(begin: Begin, mo
     workspace = begin("one").workspace
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(Stop, match="does not answer"):
-        preflight(REGISTRY)
+        preflight(*arguments())
     events = [event for event, _ in journal.read(workspace.journal)]
-    assert [event.kind for event in events] == ["started", "failed"]
+    assert [event.kind for event in events if event.kind != "note"] == ["started", "failed"]
     assert "Start it" in events[-1].message

@@ -90,6 +90,26 @@ class RegisteredModels:
             return {}
         return {alias: str(version) for alias, version in found.items()}
 
+    def probe(self, name: str, run: str) -> str:
+        """What a run may do with a registered model, by doing it and taking it back; both bear the run's name.
+
+        Raises MLflow's error where it may not.
+        """
+        from mlflow.exceptions import MlflowException
+
+        tag, other = f"medu1.probe.{run}", f"{name}-probe-{run}"
+        try:
+            self.client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            self.client.create_registered_model(other)
+            self.client.delete_registered_model(other)
+            return f"{name} is not there yet, and may be made."
+        self.client.set_registered_model_tag(name, tag, run)
+        self.client.delete_registered_model_tag(name, tag)
+        return f"{name} may be changed."
+
     def promotions(self, name: str) -> list[Entry]:
         """The log of a registered model, in its order; a version that says nothing readable is no entry."""
         return [entry for version in self.versions(log_of(name)) if (entry := _entry(version))]
@@ -99,8 +119,8 @@ class RegisteredModels:
 
         Whoever moves an alias reads the log once more afterwards, so that of several at once the last to write has
         seen every entry; one killed in between leaves an alias that the next one sets right. Two that set an alias for
-        the first time at once may have the database refuse one of them; it looks again, since the other's stands. Raises
-        Stop where entries are gone.
+        the first time at once may have the database refuse one of them; it looks again, since the other's stands.
+        Raises Stop where entries are gone.
         """
         from mlflow.exceptions import MlflowException
 

@@ -24,8 +24,10 @@ from medu1.journal import Event
 from medu1.record import StepRecord
 from medu1.storage import open_store, scratch
 from medu1.tracking import Tracking, refused
+from medu1.words import first_line
 from medu1.workspace import Workspace
 
+ERROR = "medu1.error"  # tag of the run of a step that failed, for the one that tells how the chain ended
 RECORDED = ("medu1", "torch", "transformers", "trl", "mlflow", "kfp", "dvc", "numpy", "pyarrow")
 
 
@@ -158,6 +160,7 @@ def tracked(
         if stage:
             with suppress(Exception):  # the server may be what failed; the run is swept later
                 stage.tracking.close(stage.run, "FAILED" if isinstance(error, Exception) else "KILLED")
+                stage.tracking.tags(stage.run, {ERROR: first_line(_paragraph(step, error))})
         raise
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -24,7 +24,7 @@ from medu1.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Run as Run  # of the trees that are given to others
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 LONGEST_PARAM = 6000  # characters MLflow keeps
@@ -62,7 +62,7 @@ class Tracking:
         """
         from mlflow.exceptions import MlflowException
 
-        if not self.workspace.tracking_uri.startswith(("http://", "https://")):
+        if not self.is_served:
             return
         _check_server(self.workspace.tracking_uri)
         try:
@@ -70,6 +70,11 @@ class Tracking:
         except MlflowException as error:
             if stop := refused(error):  # any other failure is for whoever asks more of the server to explain
                 raise stop from error
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server stands before the database."""
+        return self.workspace.tracking_uri.startswith(("http://", "https://"))
 
     def background(self) -> "Tracking":
         """The same runs through a client of its own, for another thread; made whether the server answers or not."""
@@ -123,6 +128,13 @@ class Tracking:
         """The run id of the pipeline run's parent, created where absent."""
         found = [run for run in self.tree() if STEP not in run.data.tags]
         return str(found[0].info.run_id) if found else self._create(f"run {self.workspace.run}", {})
+
+    def begin(self) -> None:
+        """Write what every step writes first: the parent, or tags on the run KFP's backend opened. Raises MLflow's."""
+        if given := os.environ.get("MLFLOW_RUN_ID"):
+            self.tags(given, self._tags({}))
+        else:
+            self.parent()
 
     def child(self, step: str, is_phase: bool = False) -> str:
         """A new run for one step, or the run KFP's backend opened for its task; a phase of that task has its own."""
@@ -252,9 +264,10 @@ class Tracking:
         self.client.set_terminated(run, status)
 
 
-def launcher() -> str:
-    """This process as `host pid start`, so that a reused process id is not mistaken for it."""
-    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+def launcher(pid: int | None = None) -> str:
+    """This process, or another of this host, as `host pid start`: a reused process id is not mistaken for it."""
+    pid = pid or os.getpid()
+    return f"{socket.gethostname()} {pid} {_started(pid)}"
 
 
 def launcher_is_gone(tag: str) -> bool:

@@ -22,26 +22,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from typing import Final
-from urllib.parse import urlsplit
 
 from medu1.errors import Stop
 from medu1.promotions import Entry, fold, log_of
 from medu1.tracking import Tracking
+from medu1.webhook import Failed, is_address, post
 
 HOOK: Final = "MEDU1_PROMOTION_HOOK"  # in the environment
 DUE: Final = {"medu1.hook": "due"}  # tag of an entry that is to be told
 TOLD: Final = "medu1.told"  # tag of an entry: when the hook took it, ISO 8601, UTC
-CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 15.0
 COMMAND_SECONDS: Final = 60.0
-RETRIES: Final = 2
-PAUSE: Final = 0.2  # seconds before a retry, doubled for each further one
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://")
 PROGRAM: Final = re.compile(r"[\w.-]{1,60}")  # a name that can be told
-PASSING: Final = (429, 500, 502, 503, 504)  # answers that another attempt may change
-
-
-class Failed(Exception):
-    """Why the hook did not take it, in words without the hook's secrets."""
 
 
 def due() -> dict[str, str]:
@@ -103,43 +95,10 @@ def _send(hook: str, entry: Entry, message: str) -> None:
     match SCHEME.match(hook):
         case None:
             _run(hook, message)
-        case found if found.group().lower() in ("http://", "https://"):
-            _post(hook, entry, message)
+        case _ if is_address(hook):
+            post(hook, message, entry.request)
         case _:
             raise Failed("It is a URL of another kind than http and https")
-
-
-def _post(url: str, entry: Entry, message: str) -> None:
-    import requests  # type: ignore[import-untyped]
-    from requests.adapters import HTTPAdapter  # type: ignore[import-untyped]
-    from urllib3 import Retry
-
-    again = Retry(RETRIES, backoff_factor=PAUSE, status_forcelist=PASSING, allowed_methods=None, raise_on_status=False)
-    headers = {"Content-Type": "application/json", "Idempotency-Key": entry.request}
-    with requests.Session() as session:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=again))
-        try:
-            answer = session.post(
-                url,
-                data=message.encode(),
-                headers=headers,
-                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-                allow_redirects=False,
-            )
-        except (requests.RequestException, ValueError) as error:  # its words have the whole URL
-            raise Failed(f"{_host(url)} cannot be reached ({type(error).__name__})") from None
-    if not 200 <= answer.status_code < 300:
-        raise Failed(f"{_host(url)} answers {answer.status_code}")
-
-
-def _host(url: str) -> str:
-    """The host: what lies before and after it may be a secret."""
-    try:
-        found = urlsplit(url)
-        return f"{found.hostname or 'its host'}{f':{found.port}' if found.port else ''}"
-    except ValueError:
-        return "its host"
 
 
 def _run(command: str, message: str) -> None:
