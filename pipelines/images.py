@@ -1,11 +1,14 @@
 """The images a package runs, named by digest: a tag may move, and a reused result would then come from other code."""
 
+import re
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from medu1.errors import Stop
 from medu1.question import Frozen
+
+BY_DIGEST = re.compile(r"[\w.-]+(?::\d+)?(?:/[\w.-]+)*@sha256:[0-9a-f]{64}", re.ASCII)  # a port may stand, a tag not
 
 
 class Images(Frozen):
@@ -17,9 +20,9 @@ class Images(Frozen):
 
     @classmethod
     def read(cls, path: Path) -> "Images":
-        """Raises Stop where the file is absent or holds something else."""
+        """Raises Stop where the file is absent, holds something else, or names an image by a tag."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            images = cls.model_validate_json(path.read_bytes())
         except OSError:
             raise Stop(
                 f"The image list {path} cannot be read.",
@@ -34,6 +37,14 @@ class Images(Frozen):
                 'It holds {"cpu": ..., "gpu": ..., "commit": ...}.',
                 "Build the images again.",
             ) from None
+        for name in ("cpu", "gpu"):
+            if not BY_DIGEST.fullmatch(image := getattr(images, name)):
+                raise Stop(
+                    f"The image list {path} names {name} as {image!r}, not by digest alone.",
+                    "What a tag names may change while a package stays the same.",
+                    "Build the images, which writes host/name@sha256:... with 64 hexadecimal digits.",
+                )
+        return images
 
 
 LOCAL = Images(cpu="local/python", gpu="local/python", commit="")  # the interpreter that runs `medu1`

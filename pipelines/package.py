@@ -4,13 +4,19 @@ import subprocess
 from pathlib import Path
 
 from medu1.errors import Stop
+from medu1.placements import NONE
+from pipelines import request
 from pipelines.images import Images
 from pipelines.placement import placement
 
+PARAMS = Path("params.yaml")
 
-def write(out: Path, images: Path, place: str, allow_skew: bool) -> Path:
-    """Compile the chain. Raises Stop where the images hold other code than this checkout."""
-    named, placed = Images.read(images), placement(place)
+
+def write(out: Path, images: Path, place: str, allow_skew: bool, params: Path = PARAMS) -> Path:
+    """Compile the chain, placed by a profile of the parameter file. Raises Stop where the images hold other code than
+    this checkout, are not named by digest or do not fit the placement, and where the profile is wrong or unknown."""
+    named = Images.read(images)
+    placed = placement(place, {} if place == NONE else request.placements(params), named)
     if not allow_skew:
         _same_code(named, images)
     from kfp import compiler

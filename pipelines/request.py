@@ -20,6 +20,7 @@ import yaml
 from medu1 import code, record
 from medu1.errors import Stop
 from medu1.params import Params, Prepare, Train, overridden
+from medu1.placements import Placement, Placements
 from medu1.prepare import rawdata
 from medu1.prepare.location import CACHE, located
 from medu1.prepare.rawdata import Digests
@@ -40,10 +41,12 @@ class RawData(NamedTuple):
 
 def read_params(path: Path, settings: Sequence[str]) -> Params:
     """The parameter file with `section.key=value` settings on top. Raises Stop that says what is wrong and where."""
-    data = _parsed(path)
-    if not isinstance(data, dict):
-        raise Stop(f"{path} is not a mapping of sections.", next_step="Start from the file in the repository.")
-    return Params.read(overridden(data, dict(_setting(text) for text in settings)), str(path))
+    return Params.read(overridden(_sections(path), dict(_setting(text) for text in settings)), str(path))
+
+
+def placements(path: Path) -> Mapping[str, Placement]:
+    """The placements of a parameter file, by name; none where it has none. Raises Stop where one is wrong."""
+    return Placements.read(_sections(path), str(path))
 
 
 def arguments(params: Params, home: Path) -> dict[str, str]:
@@ -94,6 +97,13 @@ def _places(params: Prepare) -> dict[str, Any]:
         "sources": tuple(_source(source) for source in params.sources),
         "tables": {located(place): columns for place, columns in params.tables.items()},
     }
+
+
+def _sections(path: Path) -> dict[str, Any]:
+    data = _parsed(path)
+    if not isinstance(data, dict):
+        raise Stop(f"{path} is not a mapping of sections.", next_step="Start from the file in the repository.")
+    return data
 
 
 def _parsed(path: Path) -> object:

@@ -1,10 +1,11 @@
 """The compiled package is a golden file: what a cluster receives changes only on purpose.
 
 Renew it after an intended change with
-    medu1 compile --images tests/golden/images.json --allow-skew --out tests/golden/retraining.yaml
+    medu1 compile --placement gke-a100 --images tests/golden/images.json --allow-skew --out tests/golden/retraining.yaml
 """
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from pipelines.progress import ORDER
 
 GOLDEN = Path(__file__).parent / "golden"
 IMAGES = GOLDEN / "images.json"
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+PLACEMENT = "gke-a100"
 RENEW = "If the change is intended, renew it: see the first lines of this test."
 
 NEVER_CACHED = {"preflight", "decide", "register", "finalize"}
@@ -26,7 +29,7 @@ NEVER_CACHED = {"preflight", "decide", "register", "finalize"}
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("package") / "retraining.yaml"
-    return package.write(path, IMAGES, "gpu", allow_skew=True).read_text(encoding="utf-8")
+    return package.write(path, IMAGES, PLACEMENT, allow_skew=True, params=PARAMS).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +95,7 @@ def test_images_are_named_by_digest(compiled: str) -> None:
 
 def test_images_of_another_commit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Stop, match="--allow-skew"):
-        package.write(tmp_path / "retraining.yaml", IMAGES, "gpu", allow_skew=False)
+        package.write(tmp_path / "retraining.yaml", IMAGES, PLACEMENT, allow_skew=False, params=PARAMS)
 
 
 @pytest.mark.parametrize(
@@ -104,9 +107,33 @@ def test_an_unusable_image_list_is_explained(text: str | None, message: str, tmp
     if text is not None:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(Stop, match=message):
-        package.write(tmp_path / "retraining.yaml", path, "gpu", allow_skew=True)
+        package.write(tmp_path / "retraining.yaml", path, PLACEMENT, allow_skew=True, params=PARAMS)
+    assert not (tmp_path / "retraining.yaml").exists()
 
 
-def test_an_unknown_placement_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(Stop, match="none, cpu, gpu"):
-        package.write(tmp_path / "retraining.yaml", IMAGES, "moon", allow_skew=True)
+@pytest.mark.parametrize(
+    "image",
+    [
+        "registry.example/medu1",
+        "registry.example/medu1:latest",
+        "registry.example:5000/medu1:1.0",
+        "registry.example/medu1@sha256:1234",
+        f"registry.example/medu1:1.0@sha256:{'1' * 64}",
+        f"registry.example/medu1@sha256:{'G' * 64}",
+        f"registry.example/medu1@sha256:{'1' * 64}\n",
+    ],
+)
+@pytest.mark.parametrize("which", ["cpu", "gpu"])
+def test_an_image_that_is_not_named_by_digest_alone_is_refused(which: str, image: str, tmp_path: Path) -> None:
+    path = tmp_path / "images.json"
+    path.write_text(json.dumps({**json.loads(IMAGES.read_bytes()), which: image}), encoding="utf-8")
+    with pytest.raises(Stop, match=f"names {which} as .* not by digest alone"):
+        package.write(tmp_path / "retraining.yaml", path, PLACEMENT, allow_skew=True, params=PARAMS)
+
+
+@pytest.mark.parametrize("name", ["medu1", "127.0.0.1:5000/medu1", "registry.example/team/medu1-cpu"])
+def test_an_image_of_any_registry_may_be_named_by_digest(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "images.json"
+    image = f"{name}@sha256:{'a' * 64}"
+    path.write_text(json.dumps({"cpu": image, "gpu": image, "commit": ""}), encoding="utf-8")
+    assert Images.read(path).cpu == image

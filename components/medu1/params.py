@@ -233,7 +233,8 @@ class Train(Section):
     families: Annotated[tuple[Family, ...], Field(min_length=1)]  # all three: mixed training; one: per-task training
     save_every: Positive  # steps between checkpoints
     keep: Positive  # checkpoints kept beside the best one
-    processes: Positive  # of this machine, one a GPU
+    processes: Positive  # of a node, one a GPU
+    nodes: Positive  # machines; several are the pods of a TrainJob
     sharding: Literal["none", "fsdp", "zero2", "zero3"]  # how several processes divide weights and optimizer state
     validation: Validation
     prefilter: Prefilter
@@ -255,12 +256,13 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _batches_divide(self) -> Self:
-        if self.prompts_per_step % self.processes:
+        if self.prompts_per_step % self.world:
+            nodes = f" on {self.nodes} nodes" if self.nodes > 1 else ""
             raise ValueError(
-                f"prompts_per_step {self.prompts_per_step} does not divide among {self.processes} processes, and a "
-                f"group stays in one; the nearest that does is {_nearest(self.prompts_per_step, self.processes)}"
+                f"prompts_per_step {self.prompts_per_step} does not divide among {self.world} processes{nodes}, and a "
+                f"group stays in one; the nearest that does is {_nearest(self.prompts_per_step, self.world)}"
             )
-        share = self.prompts_per_step * self.group_size // self.processes
+        share = self.prompts_per_step * self.group_size // self.world
         if self.micro_batch and share % self.micro_batch:
             raise ValueError(
                 f"micro_batch {self.micro_batch} does not divide the {share} completions of a process and step; the "
@@ -284,15 +286,29 @@ class Train(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _states_reach_the_first_node(self) -> Self:
+        if self.nodes > 1 and self.sharding in ("zero2", "zero3"):
+            raise ValueError(
+                f"sharding {self.sharding} writes a part of a checkpoint on every node, and the first of {self.nodes} "
+                "keeps it: set sharding to fsdp or none, or nodes to 1"
+            )
+        return self
+
+    @property
+    def world(self) -> int:
+        """Processes of all nodes."""
+        return self.nodes * self.processes
+
     @property
     def accumulation(self) -> int:
         """Micro-batches a process takes for one optimizer step."""
-        return self.prompts_per_step * self.group_size // self.processes // self.rows_at_once
+        return self.prompts_per_step * self.group_size // self.world // self.rows_at_once
 
     @property
     def rows_at_once(self) -> int:
         """Completions of a micro-batch: all of a process's share of a step where none is set."""
-        return self.micro_batch or self.prompts_per_step * self.group_size // self.processes
+        return self.micro_batch or self.prompts_per_step * self.group_size // self.world
 
     @property
     def window(self) -> int:
@@ -322,7 +338,7 @@ class Registry(Section):
 
 
 class Params(Frozen):
-    """The sections that travel to the steps, as `params.yaml` writes them; its placements stay with whoever compiles."""
+    """The sections that travel to the steps, as `params.yaml` has them; its placements stay with whoever compiles."""
 
     base: Base
     prepare: Prepare

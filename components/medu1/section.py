@@ -70,7 +70,7 @@ def _line(problem: Any, model: type[BaseModel]) -> str:
         case "union_tag_not_found":
             return f"{dotted}.kind is missing: the kinds are {', '.join(_members(expected))}"
         case _ if KEY in problem["loc"]:
-            return f"{dotted} cannot be named so: {problem['msg']}"
+            return f"{dotted} cannot be named so: {problem['msg'].removeprefix('Value error, ')}"
         case _:
             message = problem["msg"].removeprefix("Value error, ")
             return (
