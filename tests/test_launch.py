@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 import torch
 
+from medu1.bucket import Bucket
 from medu1.errors import EXIT_CODE, Stop
 from medu1.scoring.grading import DEFAULT_SCORING
-from medu1.train import launch
+from medu1.train import launch, node
 from medu1.train.job import Job, Outcome
+from medu1.train.order import Order
+from s3 import S3
 from training import PARAMS
 
 COMPONENTS = Path(__file__).parent.parent / "components"
 
 
-def job(root: Path, processes: int) -> Job:
+def job(root: Path, processes: int, nodes: int = 1) -> Job:
     """A training that has not begun; its base and questions are never read."""
     root.mkdir(exist_ok=True)
     return Job(
-        params=PARAMS.model_copy(update={"processes": processes}),
+        params=PARAMS.model_copy(update={"processes": processes, "nodes": nodes}),
         scoring=DEFAULT_SCORING,
         base=root / "base",
         dataset=root / "dataset",
@@ -108,18 +111,19 @@ def test_one_machine_meets_by_itself_and_several_where_the_operator_says(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("processes", "environment", "told"),
+    ("processes", "nodes", "world", "told"),
     [
-        (2, {"WORLD_SIZE": "1"}, "started 1 processes, and the training is made for 2"),
-        (1, {"WORLD_SIZE": "4"}, "started 4 processes, and the training is made for 1"),
-        (2, {"WORLD_SIZE": "2", "PET_NNODES": "2"}, "started 2 processes, and the training is made for 4"),
+        (2, 1, "1", "started 1 processes, and the training is made for 2"),
+        (1, 1, "4", "started 4 processes, and the training is made for 1"),
+        (2, 2, "2", "started 2 processes, and the training is made for 4"),
+        (1, 2, "3", "started 3 processes, and the training is made for 2"),
     ],
-    ids=["too few", "too many", "one node of two"],
+    ids=["too few", "too many", "one node of two", "three nodes of two"],
 )
 def test_a_world_of_another_size_is_a_stop_on_stderr_and_in_the_outcome(
-    tmp_path: Path, processes: int, environment: dict[str, str], told: str
+    tmp_path: Path, processes: int, nodes: int, world: str, told: str
 ) -> None:
-    ended = member(job(tmp_path, processes).write(), {"RANK": "0", **environment})
+    ended = member(job(tmp_path, processes, nodes).write(), {"RANK": "0", "WORLD_SIZE": world})
     assert ended.returncode == EXIT_CODE, ended.stderr
     assert f"The launcher {told}." in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -138,17 +142,82 @@ def test_the_first_process_to_fail_is_the_one_whose_reason_is_kept(tmp_path: Pat
     assert outcome.message == "the first reason"
 
 
-@pytest.mark.parametrize(
-    ("processes", "world", "nodes"), [(1, "1", None), (2, "2", None), (2, "2", "1"), (2, "6", "3"), (2, "4", "1:2")]
-)
+@pytest.mark.parametrize(("processes", "nodes", "world"), [(1, 1, "1"), (2, 1, "2"), (1, 4, "4"), (1, 2, "2")])
 def test_the_world_is_the_jobs_processes_on_every_node(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int, world: str, nodes: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int, nodes: int, world: str
 ) -> None:
-    monkeypatch.delenv(launch.NODES, raising=False)
     monkeypatch.setenv(launch.WORLD_SIZE, world)
-    if nodes:
-        monkeypatch.setenv(launch.NODES, nodes)
-    launch._check_world(job(tmp_path, processes))
+    launch._check_world(job(tmp_path, processes, nodes))
+
+
+# A node
+
+
+@pytest.mark.parametrize(("started", "wanted"), [("2", 2), ("1:2", 2), (None, 1)])
+def test_as_many_nodes_as_the_job_is_made_for_are_right(started: str | None, wanted: int) -> None:
+    node.check_nodes(wanted, {launch.NODES: started} if started else {})
+
+
+@pytest.mark.parametrize(("started", "told"), [("3", "3"), (None, "1")])
+def test_another_number_of_nodes_than_the_job_is_made_for_is_a_stop(started: str | None, told: str) -> None:
+    with pytest.raises(Stop, match=f"started {told} nodes, and the training is made for 2"):
+        node.check_nodes(2, {launch.NODES: started} if started else {})
+
+
+def test_files_of_a_volume_become_variables_and_the_containers_own_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Kubernetes mounts them: links into a folder that it swaps."""
+    (tmp_path / "..data").mkdir()
+    for name, content in {"MEDU1_STORE": "s3://bucket/medu1\n", "AWS_DEFAULT_REGION": "here"}.items():
+        (tmp_path / "..data" / name).write_text(content, encoding="utf-8")
+        (tmp_path / name).symlink_to(tmp_path / "..data" / name)
+    monkeypatch.setenv(node.VARIABLES, str(tmp_path))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "there")
+    monkeypatch.delenv("MEDU1_STORE", raising=False)
+    node.read_variables(os.environ)
+    assert (os.environ["MEDU1_STORE"], os.environ["AWS_DEFAULT_REGION"]) == ("s3://bucket/medu1", "there")
+    assert "..data" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("store", "told"),
+    [
+        ("", "does not lie in the object store of this node, which has none"),
+        ("s3://another", "does not lie in the object store of this node, s3://another"),
+    ],
+)
+def test_a_job_that_lies_in_another_store_is_a_stop(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], store: str, told: str
+) -> None:
+    monkeypatch.setenv("MEDU1_STORE", store)
+    monkeypatch.delenv(node.VARIABLES, raising=False)
+    assert launch.main(["s3://bucket/medu1/checkpoints/0/job.json"]) == EXIT_CODE
+    assert told in capsys.readouterr().err
+
+
+def test_an_order_travels_by_keys_and_is_told_from_one_of_other_nodes(s3: S3, tmp_path: Path) -> None:
+    one = job(tmp_path, 2, 2)
+    home = tmp_path / "home"
+    held = {"base": home / "store" / "base" / "b", "dataset": home / "store" / "prepare" / "d", "key": "checkpoints/0"}
+    order = Order.of(
+        one.model_copy(update={**held, "shares": home / "store" / "prefilter" / "p" / "shares.json"}), home
+    )
+    store = f"s3://{s3.bucket()}/medu1"
+    url = order.write(Bucket(store))
+    assert url == f"{store}/checkpoints/0/job.json"
+    assert Order.read(url, store) == order
+    assert (order.base, order.dataset, order.shares) == ("base/b", "prepare/d", "prefilter/p/shares.json")
+    assert str(tmp_path) not in order.model_dump_json()
+    other = order.model_copy(update={"params": one.params.model_copy(update={"nodes": 4})})
+    assert order.digest != other.digest
+
+
+def test_what_is_no_order_in_the_store_is_a_stop(s3: S3) -> None:
+    store = f"s3://{s3.bucket()}"
+    url = s3.put(store.removeprefix("s3://"), "checkpoints/0/job.json", b"{}")
+    with pytest.raises(Stop, match=r"job\.json is no job: "):
+        Order.read(url, store)
 
 
 # The end

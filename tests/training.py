@@ -36,6 +36,7 @@ PARAMS = Train(
     save_every=1,
     keep=2,
     processes=1,
+    nodes=1,
     sharding="none",
     validation=Validation(every=0, questions=8, patience=0),
     prefilter=Prefilter(samples=0, low=0.0, high=1.0),

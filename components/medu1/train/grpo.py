@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset, concatenate_datasets
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils import logging
@@ -43,6 +44,7 @@ from medu1.train.trainer import Conduct, Trainer
 PART = 4096  # rows that are Python objects at once: 160,000 of 3 kB took 2.7 GB together, 0.7 GB in parts
 FLUSH_SECONDS = 120.0  # for the last checkpoints' copies in the store
 HASTE_SECONDS = 15.0  # for them after SIGTERM: a pod has 30 in all
+ONLY_SECONDS, ONLY_HASTE_SECONDS = 3600.0, 600.0  # the same where the store has the only copy; see deploy/trainer
 
 
 def train(job: Job) -> Outcome:
@@ -51,16 +53,25 @@ def train(job: Job) -> Outcome:
         trainer, conduct = _built(job)
         conduct.ending = ending
         _check_together(trainer)
+        _check_same_start(job)
         _check_divided(trainer, job.params.sharding)
         if trainer.is_world_process_zero():
             trainer.publisher = _publisher(job, conduct)
         trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
         outcome = _outcome(trainer, conduct)
         if trainer.publisher:
-            left = trainer.publisher.close(HASTE_SECONDS if outcome.end == "interrupted" else FLUSH_SECONDS)
+            left = trainer.publisher.close(_patience(job, outcome))
             outcome = outcome.model_copy(update={"notes": left})
+        if trainer.is_local_process_zero():  # every node has a disk of its own
             outcome.write(job.root)
     return outcome
+
+
+def _patience(job: Job, outcome: Outcome) -> float:
+    """Seconds for the last checkpoints' copies to reach the store."""
+    if outcome.end == "interrupted":
+        return HASTE_SECONDS if job.lasting else ONLY_HASTE_SECONDS
+    return FLUSH_SECONDS if job.lasting else ONLY_SECONDS
 
 
 def _publisher(job: Job, conduct: Conduct) -> Publisher:
@@ -117,6 +128,17 @@ def _check_together(trainer: Trainer) -> None:
             f"{started} processes were started, and {trainer.accelerator.num_processes} train together.",
             "PyTorch found no backend between them.",
             "Look at the run's log; on GPUs it is nccl, on cores gloo.",
+        )
+
+
+def _check_same_start(job: Job) -> None:
+    """Raises Stop where processes would go on from different checkpoints, as nodes that look at the store may."""
+    starts = set(gather_object([job.resume.name if job.resume else "the beginning"]))
+    if len(starts) > 1:
+        raise Stop(
+            f"The nodes would go on from {' and '.join(sorted(starts))}.",
+            "A checkpoint reached the object store, or left it, while they looked.",
+            "Run again: they look anew.",
         )
 
 

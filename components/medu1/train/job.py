@@ -25,6 +25,7 @@ class Job(Frozen):
     key: str  # their folder in the store
     configuration: dict[str, str]  # what an exact resume must share
     resume: Path | None  # the checkpoint to go on from
+    lasting: bool = True  # whether `root` outlives the processes; where it does not, the store has the only copy
 
     @property
     def path(self) -> Path:

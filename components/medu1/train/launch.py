@@ -1,8 +1,9 @@
 """Several processes of one training, started by torchrun; and one of them, as torchrun starts it.
 
 `python -m medu1.train JOB` is the whole argv, here and in a TrainJob: it runs torchrun, which takes the number of nodes
-and the meeting place from PET_ variables where an operator sets them. A started process holds the world size against
-the job's, since a launcher that ignores these variables would train on one process and say nothing.
+and the meeting place from PET_ variables where an operator sets them. JOB is a file on this machine, or the address in
+the object store of a job whose nodes share no disk. A started process holds the world size against the job's, since a
+launcher that ignores these variables would train on one process and say nothing.
 """
 
 import os
@@ -31,12 +32,21 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -m medu1.train JOB", file=sys.stderr)
         return EXIT_CODE
     try:
-        job = _job(Path(arguments[0]))
-        outcome = _member(job) if RANK in os.environ else _launched(job)
+        outcome = _outcome(arguments[0])
     except Stop as stop:
         print(stop, file=sys.stderr)
         return EXIT_CODE
     return Interrupted.CODE if outcome.end == "interrupted" else 0
+
+
+def _outcome(place: str) -> Outcome:
+    if RANK in os.environ:
+        return _member(_job(Path(place)))
+    if place.startswith("s3://"):
+        from medu1.train import node
+
+        return node.trained(place)
+    return launched(_job(Path(place)))
 
 
 def _job(path: Path) -> Job:
@@ -74,8 +84,8 @@ def check_devices(processes: int) -> None:
         )
 
 
-def _launched(job: Job) -> Outcome:
-    """torchrun in this process, until its own have ended."""
+def launched(job: Job) -> Outcome:
+    """torchrun in this process, until its own have ended. Raises Stop with the error of one that failed."""
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
@@ -148,8 +158,7 @@ def _member(job: Job) -> Outcome:
 
 
 def _check_world(job: Job) -> None:
-    nodes = int(os.environ.get(NODES, "1").split(":")[-1])
-    started, wanted = int(os.environ[WORLD_SIZE]), job.params.processes * nodes
+    started, wanted = int(os.environ[WORLD_SIZE]), job.params.world
     if started != wanted:
         raise Stop(
             f"The launcher started {started} processes, and the training is made for {wanted}.",

@@ -3,11 +3,10 @@
 A training has a folder of its own, named by its fingerprint, for checkpoints and history; whoever is asked for the same
 training goes on from the newest complete checkpoint there or in the object store. The candidate is the checkpoint with
 the best greedy validation accuracy. Processes and how they divide memory are no part of the fingerprint, but of what an
-exact resume must share.
+exact resume must share: how many there are in all, not on how many nodes.
 """
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,16 +20,30 @@ from medu1.code import SHAPING, versions
 from medu1.errors import Interrupted, Stop
 from medu1.manifest import DatasetManifest, Manifest, ModelManifest
 from medu1.params import Scoring, Train
+from medu1.placements import TrainJobPlan
 from medu1.question import Question
 from medu1.stage import Stage, fetch, produce
-from medu1.train import alarms, candidate, checkpoints, disk, launch, options, prefilter, restoration, validation
+from medu1.train import (
+    alarms,
+    candidate,
+    checkpoints,
+    disk,
+    fleet,
+    launch,
+    options,
+    origin,
+    prefilter,
+    restoration,
+    trainjob,
+    validation,
+)
 from medu1.train.checkpoints import Found
 from medu1.train.history import History
 from medu1.train.job import Job, Outcome
-from medu1.train.mixture import check_sources, planned
-from medu1.train.recorder import TABLES, Recorder
+from medu1.train.mixture import check_sources
+from medu1.train.recorder import Recorder
 
-PLACEMENT = frozenset({"base_model", "revision", "processes", "sharding", "micro_batch", "keep", "save_every"})
+PLACEMENT = frozenset({"base_model", "revision", "processes", "nodes", "sharding", "micro_batch", "keep", "save_every"})
 WATCH_SECONDS = 0.3
 
 
@@ -60,7 +73,9 @@ def trained(
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
         options.check(params)
-        launch.check_devices(params.processes)
+        plan = trainjob.planned(params, stage.workspace)
+        if plan is None:
+            launch.check_devices(params.processes)
         key = f"checkpoints/{identity}"
         job = Job(
             params=params,
@@ -76,7 +91,7 @@ def trained(
         )
         stage.tracking.dataset(stage.run, "train", data.digest, data.key, data.rows, "training")
         with disk.explained(job.root):
-            outcome = _conducted(stage, job)
+            outcome = _conducted(stage, job, plan)
             return _candidate(stage, job, outcome, folder)
 
     output = produce("train", sections, inputs, code, make)
@@ -94,8 +109,8 @@ def _warmed(params: Train, base: ModelManifest, data: DatasetManifest, code: str
 
 def _configuration(params: Train, scoring: Scoring, inputs: Mapping[str, str], code: str) -> dict[str, str]:
     """What an exact resume must share, flat: the fingerprint's fields and how processes divide the work."""
-    free = {"base_model", "revision", "keep", "save_every"}
-    divided = params.model_copy(update={"micro_batch": params.rows_at_once})
+    free = {"base_model", "revision", "nodes", "keep", "save_every"}
+    divided = params.model_copy(update={"processes": params.world, "micro_batch": params.rows_at_once})
     sections = {"train": divided.model_dump(mode="json", exclude=free), "scoring": scoring.model_dump(mode="json")}
     return {**_flat(sections), **inputs, "code": code, **versions(SHAPING)}
 
@@ -108,23 +123,24 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _conducted(stage: Stage, job: Job) -> Outcome:
+def _conducted(stage: Stage, job: Job, plan: TrainJobPlan | None) -> Outcome:
     """Train to the end, from the newest checkpoint. Raises Interrupted where it was told to end before."""
-    found = _found(stage, job)
+    found = origin.told(job) if plan else origin.found(job, stage.note)
     history = History(job.root / checkpoints.HISTORY)
     if found is None:
-        _begin(stage, job, history)
+        _begin(stage, job)
     else:
         stage.note(f"going on from step {found.marker.step}, {found.folder}")
         stage.tracking.tags(stage.run, {"medu1.resumed_from": found.folder.name})
     with Recorder(stage.tracking, stage.run, history) as recorder, _watched(stage, job.params, history):
         outcome = _ended(found, job.params, history) or _trained(
-            job.model_copy(update={"resume": found and found.folder})
+            stage, job.model_copy(update={"resume": found and found.folder}), plan
         )
     for note in outcome.notes:
         stage.note(note)
     if outcome.end == "interrupted":
-        raise Interrupted(f"step {outcome.step} of {job.params.steps} is saved in {job.root}")
+        place = f"{job.store}/{job.key}" if plan else job.root
+        raise Interrupted(f"step {outcome.step} of {job.params.steps} is saved in {place}")
     if left := recorder.status().left:
         raise Stop(
             f"MLflow did not take the last {left} values ({recorder.status().error}).",
@@ -134,32 +150,13 @@ def _conducted(stage: Stage, job: Job) -> Outcome:
     return outcome
 
 
-def _found(stage: Stage, job: Job) -> Found | None:
-    """The newest complete checkpoint, here or in the object store, and the history up to it."""
-    shutil.rmtree(job.root / checkpoints.SAVING, ignore_errors=True)  # of a process that was killed
-    job.root.mkdir(parents=True, exist_ok=True)
-    found = checkpoints.newest(job.root)
-    if job.store and (restoration.newest(Bucket(job.store), job.key) or 0) > (found.marker.step if found else 0):
-        restored = restoration.restore(Bucket(job.store), job.key, job.root)
-        for note in restored.notes:
-            stage.note(note)
-        found = checkpoints.newest(job.root)
-    if found:
-        checkpoints.check_same(found, job.configuration)
-        record.write_text(job.root / checkpoints.HISTORY, (found.folder / checkpoints.HISTORY).read_text("utf-8"))
-    return found
-
-
-def _begin(stage: Stage, job: Job, history: History) -> None:
+def _begin(stage: Stage, job: Job) -> None:
     """What is trained on; the history starts with it."""
-    history.path.unlink(missing_ok=True)
-    shutil.rmtree(job.root / TABLES, ignore_errors=True)
     params, held = job.params, job.questions()
     _check(params, prepared.read(job.dataset, "train"), prepared.read(job.dataset, "validation"))
-    plan = planned(held, params)
+    plan = origin.begin(job, held)
     stage.note(f"GRPO on {len(held):,} questions, {params.prompts_per_step} x {params.group_size} a step")
     stage.note(plan.summary())
-    history.append(0, plan.metrics())
 
 
 def _check(params: Train, held: Sequence[Question], validation: Sequence[Question]) -> None:
@@ -192,8 +189,10 @@ def _ended(found: Found | None, params: Train, history: History) -> Outcome | No
     return None
 
 
-def _trained(job: Job) -> Outcome:
-    """In this process, or in several of their own."""
+def _trained(stage: Stage, job: Job, plan: TrainJobPlan | None) -> Outcome:
+    """In this process, in several of their own, or on several nodes."""
+    if plan:
+        return fleet.start(stage, job, plan)
     if job.params.processes > 1:
         return launch.start(job)
     if job.params.sharding != "none":
@@ -228,19 +227,24 @@ def _best(job: Job) -> Found:
     """The checkpoint with the best validation accuracy, or the last where none was measured."""
     history = History(job.root / checkpoints.HISTORY)
     leader = validation.best(validation.points((line.step, line.metrics) for line in history.lines()))
-    if leader and job.store and not (job.root / checkpoints.name(leader.step)).exists():
-        restoration.restore(Bucket(job.store), job.key, job.root, leader.step)
+    is_here = (job.root / checkpoints.name(leader.step)).exists() if leader else job.params.nodes == 1
+    if job.store and not is_here:
+        restoration.restore(Bucket(job.store), job.key, job.root, leader.step if leader else None)
     held = [found for found in checkpoints.held(job.root) if checkpoints.is_sound(found)]
     for found in held:
         if leader and found.marker.step == leader.step:
             return found
     if leader or not held:
         raise Stop(
-            f"The checkpoint of step {leader.step if leader else 'any'} is not in {job.root}, or damaged.",
+            f"The checkpoint of step {leader.step if leader else 'any'} is not in {_places(job)}, or damaged.",
             "It was removed or changed after it was saved.",
-            f"Remove {job.root} and run again: the training is done anew.",
+            f"Remove {_places(job)} and run again: the training is done anew.",
         )
     return held[0]
+
+
+def _places(job: Job) -> str:
+    return f"{job.root} and {job.store}/{job.key}" if job.store else str(job.root)
 
 
 @contextmanager

@@ -42,6 +42,7 @@ from medu1.train.recorder import TABLES
 from medu1.train.rollouts import Rollouts
 from medu1.train.telemetry import Share, Telemetry, means, merged
 
+STATE = "rng_state_{}.pth"  # as Trainer names the random state of a process among several
 PICKLED = "training_args.bin"  # Trainer writes it, nothing reads it
 GIB = 2**30
 SHOWN = 64  # completions of a table
@@ -68,15 +69,29 @@ class Trainer(Rollouts):
         """As Trainer writes it, without its pickled arguments; the first process hands it on."""
         trl: Any = super()
         trl._save_checkpoint(model, trial)
-        self.accelerator.wait_for_everyone()
+        part = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        collect_states(part, self.accelerator, self.is_local_process_zero())
         if self.publisher:
-            part = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
             (part / PICKLED).unlink(missing_ok=True)
             shutil.copyfile(self.history.path, part / checkpoints.HISTORY)
             self.publisher.publish(part, self.state.global_step)
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """The card is written when a version is registered."""
+
+
+def collect_states(part: Path, accelerator: Any, leads_node: bool) -> None:
+    """Bring every process's random state to the first node, whose folder becomes the checkpoint.
+
+    A node without it would go on from another state, and transformers says nothing where a file is missing.
+    """
+    rank, name = accelerator.process_index, STATE.format(accelerator.process_index)
+    own = [(name, (part / name).read_bytes())] if accelerator.num_processes > 1 else []
+    for name, content in gather_object(own):
+        if rank == 0 and not (part / name).exists():
+            (part / name).write_bytes(content)
+    if leads_node and rank != 0:
+        shutil.rmtree(part)
 
 
 class Conduct(TrainerCallback):
@@ -176,7 +191,7 @@ class Conduct(TrainerCallback):
     def _validated(self) -> dict[str, float]:
         """Greedy accuracy; processes share the questions, unless they hold one model together."""
         clock = time.perf_counter()
-        trainer, rank, processes = self.trainer, self.trainer.accelerator.process_index, self.params.processes
+        trainer, rank, processes = self.trainer, self.trainer.accelerator.process_index, self.params.world
         own = self.asked if self.params.sharding in ("fsdp", "zero3") else self.asked[rank::processes]
         with (
             unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model,

@@ -41,9 +41,8 @@ def shares(
     from medu1.generation.greedy import complete
     from medu1.generation.local import LocalModel
 
-    batch = params.micro_batch or params.prompts_per_step * params.group_size // params.processes
     completions = complete(
-        LocalModel(model, tokenizer), questions, max_tokens=params.max_completion_tokens, batch=batch
+        LocalModel(model, tokenizer), questions, max_tokens=params.max_completion_tokens, batch=params.rows_at_once
     )
     verdicts = [score(*pair, None, scoring) for pair in zip(questions, completions, strict=True)]
     found = {
