@@ -7,7 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install check test test-faults test-services compile run
+# REGISTRY is where images are pushed: HOST[:PORT][/PREFIX]. IMAGES is cpu, or all with the GPU image.
+REGISTRY ?= 127.0.0.1:5000
+IMAGES ?= cpu
+
+.PHONY: help install check check-gpu-constraints test test-faults test-services test-containers compile images run
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -32,10 +36,20 @@ test-faults: $(STAMP)  ## trainings that are killed, stopped, cut off from their
 test-services: $(STAMP)  ## the chain against MLflow on PostgreSQL and S3, in a browser; .ci/packages.sh installs these
 	$(BIN)/pytest -m services
 
+test-containers: $(STAMP)  ## the images, and the chain in them; .ci/engine.sh starts the Docker engine and the registry
+	$(BIN)/pytest -m containers
+
 check: $(STAMP)  ## style, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check-gpu-constraints: $(STAMP)  ## whether the GPU image's versions resolve together: downloads gigabytes, installs nothing
+	$(BIN)/pip install --dry-run --quiet --ignore-installed --only-binary=:all: --no-binary=kfp-server-api \
+	  --disable-pip-version-check -c constraints-gpu.txt '.[gpu]'
+
+images: $(STAMP)  ## build this commit's images, push them to REGISTRY, and write docker/images.json
+	docker/build.sh $(IMAGES) --registry $(REGISTRY)
 
 compile: $(STAMP)  ## the pipeline package for a cluster
 	$(BIN)/medu1 compile --images tests/golden/images.json --allow-skew --out build/retraining.yaml

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# What the tests of services start and Debian has: PostgreSQL, Chromium and its driver. Installed where they are missing.
+# What the tests of services and of containers start and Debian has: PostgreSQL, Chromium and its driver, a Docker engine,
+# an image registry and what makes a base image. Installed where they are missing; a docker command alone is no engine.
 set -euo pipefail
 
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
+command -v dockerd >/dev/null || docker version >/dev/null 2>&1 || missing+=(docker.io)
+command -v docker-registry >/dev/null || missing+=(docker-registry)
+command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
 as_root=()

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from engine import bases as bases
+from engine import engine as engine
+from engine import images as images
+from engine import registry as registry
 from hub import hub as hub
 from medu1.tracking import Tracking
 from medu1.workspace import Workspace
