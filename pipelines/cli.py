@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +17,11 @@ import typer
 
 import medu1
 from medu1.errors import EXIT_CODE, Interrupted, Stop
-from pipelines import data_commands, registry_commands
+from pipelines import cluster_commands, data_commands, registry_commands, schedule_commands
 
 if TYPE_CHECKING:
     from medu1.workspace import Workspace
+    from pipelines.admission import Asked
     from pipelines.progress import Board
     from pipelines.steps import Step
 
@@ -30,6 +30,8 @@ data = typer.Typer(help="Raw data and the pin that fixes its bytes.", no_args_is
 data.add_typer(data_commands.app)
 app.add_typer(data, name="data")
 app.add_typer(registry_commands.app)
+app.add_typer(cluster_commands.app)
+app.add_typer(schedule_commands.app, name="schedule")
 
 Home = Annotated[Path, typer.Option("--home", envvar="MEDU1_HOME", help="Where runs, models and caches live.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
@@ -46,19 +48,24 @@ STOPPED = "Stopped before the chain was done. Run again: complete steps are reus
 def run(
     params: ParamsFile = PARAMS,
     settings: Settings = [],  # noqa: B006, typer reads it once
-    runner: Annotated[str, typer.Option(help="How steps run: subprocess.")] = "subprocess",
+    runner: Annotated[str, typer.Option(help="How steps run: subprocess, docker.")] = "subprocess",
+    images: Annotated[Path, typer.Option("--images", help="Images by digest, for docker.")] = Path(
+        "docker/images.json"
+    ),
+    allow_skew: Annotated[bool, typer.Option("--allow-skew", help="Images of other code are fine.")] = False,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
     """Run the whole chain on this machine: prepare, train, judge, register."""
     from rich.console import Console
 
-    from pipelines import summary
+    from pipelines import admission, summary
 
-    if runner != "subprocess":
-        raise Stop(f"There is no runner {runner!r}.", next_step="Use --runner subprocess.")
+    if runner not in ("subprocess", "docker"):
+        raise Stop(f"There is no runner {runner!r}.", next_step="Use --runner subprocess or --runner docker.")
     began = time.monotonic()
-    workspace, board = _followed(params, settings, home)
+    asked = admission.Asked(images, allow_skew) if runner == "docker" else None
+    workspace, board = _followed(params, settings, home, asked=asked)
     ended = summary.summary(workspace, board.reused, time.monotonic() - began)
     _print(ended.model_dump(mode="json")) if as_json else summary.show(ended, Console(width=_width()))
 
@@ -110,14 +117,15 @@ def register(
 def compile(
     out: Annotated[Path, typer.Option("--out", "-o", help="The package to write.")] = Path("retraining.yaml"),
     images: Annotated[Path, typer.Option("--images", help="Images by digest.")] = Path("docker/images.json"),
-    placement: Annotated[str, typer.Option(help="Where tasks run: none, cpu, gpu.")] = "gpu",
+    placement: Annotated[str, typer.Option(help="Where tasks run: a profile under placements in --params.")] = "cpu",
+    params: ParamsFile = PARAMS,
     allow_skew: Annotated[bool, typer.Option("--allow-skew", help="Images of another commit are fine.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the pipeline package for a cluster."""
+    """Write the pipeline package for a cluster. The default placement suits any cluster; GPUs are asked for by name."""
     from pipelines import package
 
-    written = package.write(out, images, placement, allow_skew)
+    written = package.write(out, images, placement, allow_skew, params)
     _print({"package": str(written)}) if as_json else typer.echo(f"wrote {written}")
 
 
@@ -259,47 +267,48 @@ def _one_step(step: "Step", params: Path, settings: list[str], home: Path) -> No
     typer.echo(local.output(workspace))
 
 
-def _followed(params: Path, settings: list[str], home: Path, step: "Step | None" = None) -> "tuple[Workspace, Board]":
+def _followed(
+    params: Path, settings: list[str], home: Path, step: "Step | None" = None, asked: "Asked | None" = None
+) -> "tuple[Workspace, Board]":
     """Run the chain, or a step of it, and show how it goes. Exits with 75 where a signal ended it and it saved."""
     from rich.console import Console
 
-    from pipelines import local, request
+    from pipelines import guard, local, request
     from pipelines.progress import Board
 
     checked = request.read_params(params, settings)
     request.check_options(checked.train)
     arguments = request.arguments(checked, home)
-    workspace = _workspace(home, request.new_run())
+    workspace, containers = _workspace(home, request.new_run()), None
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped(STOPPED))
+    if asked:
+        from pipelines.admission import admitted
+
+        arguments, workspace, containers = admitted(asked, arguments, workspace, _said)
     board = Board(Console(stderr=True))
     try:
         with board.live():
-            succeeded = local.run(arguments, workspace, board.show, step)
+            ended = local.run(arguments, workspace, board.show, step, containers)
     except SystemExit as stopped:
-        _close_tree(workspace)
+        guard.close_tree(workspace, arguments["notify"], "CANCELLED")
         if board.interrupted:
             typer.echo("\n".join(board.failures), err=True)
         raise SystemExit(Interrupted.CODE if board.interrupted else stopped.code) from None
+    if not ended.closed:
+        guard.close_tree(workspace, arguments["notify"], "FAILED")
     if board.interrupted:
         typer.echo("\n".join(board.failures), err=True)
         raise SystemExit(Interrupted.CODE)
-    if not succeeded:
+    if not ended.succeeded:
         raise Stop(
             "\n".join(board.explained()), f"The log is {local.log(workspace)}.", "Run again to go on from there."
         )
     return workspace, board
 
 
-def _close_tree(workspace: "Workspace") -> None:
-    """A signal ends the chain before its own last step closes the run's MLflow tree."""
-    from types import SimpleNamespace
-
-    from medu1.run.component import finalize
-
-    os.environ.update(workspace.environment())
-    with suppress(Exception):  # the next run sweeps what a server that is away keeps open
-        finalize(SimpleNamespace(state="CANCELLED", error_message=None))
+def _said(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _workspace(home: Path, run: str = "manual") -> "Workspace":

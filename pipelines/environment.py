@@ -5,6 +5,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from medu1.errors import Stop
 from medu1.question import Frozen
 
 PACKAGES = ("torch", "transformers", "trl", "kfp", "mlflow", "dvc", "pyarrow", "pydantic")
@@ -20,8 +21,9 @@ class Finding(Frozen):
 
 
 def findings(home: Path) -> list[Finding]:
-    """Python, packages, accelerator, tools, disk."""
-    return [_python(), *(_package(name) for name in PACKAGES), _accelerator(), _tool("git"), _tool("make"), _disk(home)]
+    """Python, packages, accelerator, tools, disk, and the Docker engine, which only --runner docker needs."""
+    packages = (_package(name) for name in PACKAGES)
+    return [_python(), *packages, _accelerator(), _tool("git"), _tool("make"), _disk(home), _engine()]
 
 
 def _python() -> Finding:
@@ -53,3 +55,14 @@ def _disk(home: Path) -> Finding:
     place = next(folder for folder in (home.resolve(), *home.resolve().parents) if folder.exists())
     free = shutil.disk_usage(place).free / 2**30
     return Finding(name="disk", value=f"{free:.1f} GiB free at {place}", ok=free >= FREE_GIB)
+
+
+def _engine() -> Finding:
+    from pipelines import engine
+
+    try:
+        with engine.connected() as client:
+            found = str(client.version()["Version"])
+    except Stop as stop:
+        found = f"for --runner docker alone: {stop.fact}"
+    return Finding(name="docker", value=found, ok=True)

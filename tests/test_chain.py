@@ -39,7 +39,7 @@ ROOMS = (
     (evaluate_room, ("evaluate", "decide")),
     (register_room, ("register",)),
 )
-SECTIONS = ("base", "prepare", "scoring", "audit", "train", "evaluate", "decide", "registry")
+SECTIONS = ("base", "prepare", "scoring", "audit", "train", "evaluate", "decide", "registry", "notify")
 ARGUMENTS = dict.fromkeys((*SECTIONS, "base_model", "revision", "data"), "x")
 
 PAGES = ("prepare", "audit", "evaluate", "decide")  # steps with a report for people

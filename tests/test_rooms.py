@@ -17,7 +17,7 @@ MEDU1 = ROOT / "components" / "medu1"
 STEPS = {"run", "base", "prepare", "train", "evaluate", "register"}
 SHARED = {"calculators", "scoring", "generation", "builtin", "drawing"}  # below the steps
 SERVICES = {  # not nouns: they touch disks and servers
-    *("bucket", "storage", "tracking", "registered_models", "stage", "code", "dataset"),
+    *("bucket", "storage", "tracking", "registered_models", "stage", "code", "dataset", "webhook"),
 }
 MAY_USE = {
     "run": set[str](),
@@ -35,13 +35,17 @@ MAY_USE = {
 ONLY_IN = {  # third-party package -> the places that may import it
     "kfp": {"pipelines"},
     "trl": {"train"},
+    "kubeflow": {"train"},
+    "kubernetes": {"train"},
     "vllm": {"generation"},
     "dvc": {"prepare"},
     "mlflow": {"tracking.py", "registered_models.py", "register"},
     "boto3": {"bucket.py"},
     "botocore": {"bucket.py"},
+    "docker": {"pipelines"},
     "typer": {"pipelines"},
     "rich": {"pipelines"},
+    "croniter": {"pipelines"},
 }
 NO_FRAMEWORKS = {"torch", "trl", "transformers", "kfp", "mlflow"}
 

@@ -163,7 +163,7 @@ def source(tmp_path: Path) -> str:
     return f"medquad:{quads(tmp_path / 'q.jsonl', 3000)}"
 
 
-KILLED_WHEN = ("*", "rows/rows/*.arrow", "train-*.parquet", "left_out.parquet", "data.html")  # this is there
+KILLED_WHEN = ("*", "rows/*.arrow", "train-*.parquet", "left_out.parquet", "data.html")  # this is there
 
 
 def test_prepare_killed_anywhere_and_run_again_gives_the_same_bytes(tmp_path: Path, chain: Any, source: str) -> None:

@@ -41,7 +41,8 @@ def prepared(params: Prepare, data: Digests, tokenizer: TokenizerManifest, code:
     inputs = {"tokenizer": tokenizer.digest, "data": data.pin, **_files(sources, data)}
 
     def make(stage: Stage, folder: Path) -> Mapping[str, Any]:
-        with sifting.read(params, sources, data, folder / "rows", stage.workspace.home / CACHE) as found:
+        beside = folder.with_name(f"{folder.name}-rows")  # in the folder, the dataset's digest would be of it as well
+        with sifting.read(params, sources, data, beside, stage.workspace.home / CACHE) as found:
             report = begun(params, found, data)
             _refuse_malformed(stage, folder, report, page)
             lengths = prompt_lengths(fetch(tokenizer.key, stage.workspace).folder)
