@@ -72,7 +72,7 @@ def run(
                 request["containers"] = containers.model_copy(update={"labels": labelled}).model_dump(mode="json")
             record.write_text(_beside(workspace, REQUEST), json.dumps(request, indent=1))
             with _child(workspace, scratch, output, held) as process:
-                while process.poll() is None:
+                while _runs(process):
                     follow()
                     time.sleep(POLL_SECONDS)
             if held and process.returncode == 0:
@@ -145,6 +145,11 @@ def _child(
         yield process
     finally:
         _stop(process)
+
+
+def _runs(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a child has not ended. `Popen.poll` is no place for a signal handler to raise in: its lock would stay."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
