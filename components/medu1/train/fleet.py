@@ -6,7 +6,6 @@ in the object store. Two never train at once: before one is asked for, no pod of
 """
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from medu1.placements import TrainJobPlan
 from medu1.stage import Stage
 from medu1.train import relay, restoration, trainjob
 from medu1.train.cluster import Cluster, Passing, Standing, Taken
+from medu1.train.ending import asked_to_end
 from medu1.train.job import Job, Outcome
 from medu1.train.order import Order
 from medu1.train.podlog import Log
@@ -34,7 +34,7 @@ CANCEL_SECONDS = 20.0  # after SIGTERM, for pods to save: the step's own pod has
 
 def start(stage: Stage, job: Job, plan: TrainJobPlan) -> Outcome:
     """Train the job on the plan's nodes. Raises Stop where they fail, or cannot be had."""
-    with _asked_to_end() as asked:
+    with asked_to_end() as asked:
         return Fleet(stage, job, plan, Cluster(os.environ.get(KUBECONFIG) or None), asked).outcome()
 
 
@@ -228,17 +228,3 @@ class Fleet:
 
 def _troubles(pods: Sequence[Pod]) -> str:
     return "; ".join(f"node {pod.rank} {pod.trouble}" for pod in pods if pod.trouble)
-
-
-@contextmanager
-def _asked_to_end() -> Iterator[threading.Event]:
-    """While it lasts, SIGTERM sets the event in place of ending the step."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -6,10 +6,7 @@ the same draws follow. Under torchrun every process runs this, and the first one
 """
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,6 +29,7 @@ from medu1.question import Question
 from medu1.train import checkpoints, disk, options, validation
 from medu1.train.adapter import check_targets, peft_config, quantization
 from medu1.train.budgets import assigned
+from medu1.train.ending import asked_to_end
 from medu1.train.history import History
 from medu1.train.job import Job, Outcome
 from medu1.train.mirror import Mirror
@@ -49,7 +47,7 @@ ONLY_SECONDS, ONLY_HASTE_SECONDS = 3600.0, 600.0  # the same where the store has
 
 def train(job: Job) -> Outcome:
     """Run or go on with the job to its end, early or not; the first process writes the outcome."""
-    with _orderly_end() as ending, disk.explained(job.root):
+    with asked_to_end() as ending, disk.explained(job.root):
         trainer, conduct = _built(job)
         conduct.ending = ending
         _check_together(trainer)
@@ -166,20 +164,6 @@ def _outcome(trainer: Trainer, conduct: Conduct) -> Outcome:
     if conduct.interrupted:
         return Outcome(end="interrupted", step=step)
     return Outcome(end="stopped", step=step, message=conduct.reason)
-
-
-@contextmanager
-def _orderly_end() -> Iterator[threading.Event]:
-    """While it lasts, SIGTERM ends the training at its next step; the event says that it came."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def rows(plan: Plan, params: Train) -> Dataset:
