@@ -390,6 +390,7 @@ def medu1(place: Path, server: KfpServer, *words: str) -> "subprocess.Popen[str]
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored by what a shell starts with &
     )
 
 
