@@ -114,7 +114,8 @@ class Schedules(Section):
     def environment(self, name: str) -> Environment:
         """Raises Stop where the file has none of this name."""
         if name not in self.environments:
-            raise Stop(unknown("environment", name, self.environments), next_step="Choose one with --environment.")
+            told = f"The file of schedules: {unknown('environment', name, self.environments)}."
+            raise Stop(told, next_step="Choose one with --environment.")
         return self.environments[name]
 
     def of(self, environment: str) -> Mapping[str, Schedule]:
